@@ -1,0 +1,14 @@
+import { defineConfig } from 'vitest/config'
+
+// Forks: an actor under test may exhaust its heap, and in a shared process that would end the whole run.
+const common = { pool: 'forks', testTimeout: 30_000, hookTimeout: 60_000 } as const
+
+export default defineConfig({
+  test: {
+    projects: [
+      { test: { ...common, name: 'unit', include: ['test/**/*.test.ts'], exclude: ['test/**/*.pg.test.ts'] } },
+      // Four files at a time, each with a dozen connections, stay below the server's 100.
+      { test: { ...common, name: 'pg', include: ['test/**/*.pg.test.ts'], globalSetup: 'test/postgres-setup.ts', maxWorkers: 4 } },
+    ],
+  },
+})
