@@ -1,0 +1,39 @@
+import { randomUUID } from 'node:crypto'
+import type { Context } from '../actor.ts'
+import { ActorError } from '../core/errors.ts'
+import { checkWord } from './checks.ts'
+import { toJson } from './json.ts'
+import { uuidOf } from './keys.ts'
+import { makeMessage } from './outgoing.ts'
+import type { Resident } from './turn.ts'
+
+/** What every ctx has, and what goes on working when its turn is over. */
+export function always({ id, args, log, send, calls }: Resident): Pick<Context, 'self' | 'args' | 'now' | 'log' | 'status' | 'post'> {
+  return {
+    self: id,
+    args,
+    log,
+    now: () => Date.now(),
+    status(status, reason) {
+      checkWord(status, 'The status of ctx.status', ['idle', 'working', 'blocked'])
+      send({ kind: 'status', actor: id, status, ...(reason !== undefined && { reason }) })
+    },
+    async post({ to = id, type, body, ...options }, { id: name } = {}) {
+      const uuid = name === undefined ? randomUUID() : uuidOf([id, 'post', name])
+      await calls.post(makeMessage({ by: 'ctx.post', id: uuid, to, type, body: toJson(body, 'body') }, options))
+    },
+  }
+}
+
+/** Functions that are not there, each with the same reason; a dot leads into an object. */
+export function refusals(names: readonly string[], why: string): object {
+  const refused: Record<string, unknown> = {}
+  for (const name of names) {
+    const refuse = () => {
+      throw new ActorError('HANDLER_FAILED', `ctx.${name} ${why}`)
+    }
+    const [owner = '', member] = name.split('.')
+    refused[owner] = member === undefined ? refuse : { ...(refused[owner] as object | undefined), [member]: refuse }
+  }
+  return refused
+}

@@ -1,0 +1,127 @@
+import { randomUUID } from 'node:crypto'
+import type { Context, Row, SendOptions } from '../actor.ts'
+import { ActorError } from '../core/errors.ts'
+import type { HostFrame } from '../core/frames.ts'
+import { always } from './always.ts'
+import { checkName, checkNumber } from './checks.ts'
+import { Ending } from './ending.ts'
+import { toJson } from './json.ts'
+import { createKeys, type Keys, uuidOf } from './keys.ts'
+import { makeJob, makeMessage } from './outgoing.ts'
+import { answered, createSteps, request } from './requests.ts'
+import type { Draft } from './state.ts'
+import { createTimers } from './timers.ts'
+import { assertOpen, type Resident, type Turn } from './turn.ts'
+
+export type TurnFrame = Extract<HostFrame, { kind: 'turn' }>
+
+const askTimeout = 30_000
+
+/** Makes the ctx of one turn: it collects what waits for the commit and asks the host for what leaves at once. */
+export function createContext(actor: Resident, turn: Turn, frame: TurnFrame, draft: Draft): Context {
+  const keys = createKeys(actor.id, frame.id)
+  return {
+    ...always(actor),
+    ...createTimers(actor, turn),
+    from: frame.from,
+    attempt: frame.attempt,
+    get signal() {
+      return turn.abort.signal
+    },
+    get state() {
+      return draft.value as object
+    },
+    set state(next) {
+      assertOpen(turn, 'ctx.state =')
+      draft.value = next
+    },
+    ...sending(actor, turn, keys),
+    jobs: {
+      create(type, payload, options) {
+        assertOpen(turn, 'ctx.jobs.create')
+        const job = makeJob(randomUUID(), type, toJson(payload, 'payload'), options)
+        turn.collected.jobs.push(job)
+        return job.id
+      },
+    },
+    db: database(actor, turn, keys),
+    step: createSteps(actor, turn) as Context['step'],
+    id: (name) => keys.id(name),
+    ...endings,
+  }
+}
+
+/** What ends a turn when it is thrown. */
+export const endings: Pick<Context, 'fatal' | 'retry'> = {
+  fatal: (reason, { cause } = {}) => new Ending('HANDLER_FAILED', reason, { isFinal: true, cause }),
+  retry(after, reason = `Asked for another attempt in ${after} ms`) {
+    checkNumber(after, 'The delay of ctx.retry')
+    return new Ending('HANDLER_FAILED', reason, { isFinal: false, retryIn: Math.ceil(after) })
+  },
+}
+
+function sending(actor: Resident, turn: Turn, keys: Keys): Pick<Context, 'tell' | 'broadcast' | 'ask'> {
+  // The id follows from the key, so that a repeat also makes the same message.
+  const keyed = (kind: string, to: string, type: string, body: string) => {
+    const key = keys.request(kind, to, type, body)
+    return { key, id: uuidOf([key]) }
+  }
+
+  async function tellNow(to: string, type: string, given: unknown, options: SendOptions): Promise<void> {
+    assertOpen(turn, 'ctx.tell')
+    const body = toJson(given, 'body')
+    const { key, id } = keyed('send', to, type, body)
+    await request(actor, turn, 'ctx.tell', { kind: 'send', key, message: makeMessage({ by: 'ctx.tell', id, to, type, body }, options) })
+  }
+
+  function tell(to: string, type: string, body?: unknown, options: SendOptions & { readonly now?: boolean | undefined } = {}) {
+    if (options.now) return tellNow(to, type, body, options)
+    assertOpen(turn, 'ctx.tell')
+    turn.collected.messages.push(makeMessage({ by: 'ctx.tell', id: randomUUID(), to, type, body: toJson(body, 'body') }, options))
+    return undefined
+  }
+
+  return {
+    tell: tell as Context['tell'],
+    broadcast(subject, body, options) {
+      assertOpen(turn, 'ctx.broadcast')
+      const said = { by: 'ctx.broadcast', id: randomUUID(), to: null, type: subject, body: toJson(body, 'body') }
+      turn.collected.messages.push(makeMessage(said, options))
+    },
+    async ask(to, type, given, { timeout = askTimeout } = {}) {
+      assertOpen(turn, 'ctx.ask')
+      checkNumber(timeout, 'The timeout of ctx.ask', { least: 1 })
+      const body = toJson(given, 'body')
+      const { key, id } = keyed('ask', to, type, body)
+      const message = makeMessage({ by: 'ctx.ask', id, to, type, body })
+      return answered(await request(actor, turn, 'ctx.ask', { kind: 'ask', key, message, timeout }))
+    },
+  }
+}
+
+function database(actor: Resident, turn: Turn, keys: Keys): Context['db'] {
+  function check(call: string, name: string): void {
+    assertOpen(turn, call)
+    checkName(name, `The name of ${call}`)
+    if (actor.sql.has(name)) return
+    const listed = actor.sql.size > 0 ? [...actor.sql].join(', ') : 'nothing'
+    throw new ActorError('MODULE_INVALID', `${call} may not use "${name}": the actor file's list sql has ${listed}`)
+  }
+  return {
+    write(fn, args = {}) {
+      check('ctx.db.write', fn)
+      turn.collected.writes.push({ fn, args: toJson(args, 'args') })
+    },
+    async call(fn, given = {}) {
+      check('ctx.db.call', fn)
+      const args = toJson(given, 'args')
+      turn.collected.steps = true // its result is kept like a step's
+      return answered(await request(actor, turn, 'ctx.db.call', { kind: 'function', key: keys.request('call', fn, '', args), fn, args }))
+    },
+    async read(relation, filter = {}, options = {}) {
+      check('ctx.db.read', relation)
+      const one = { kind: 'read', relation, filter: toJson(filter, 'filter'), options: toJson(options, 'options') } as const
+      return answered(await request(actor, turn, 'ctx.db.read', one)) as readonly Row[]
+    },
+  }
+}

@@ -1,0 +1,78 @@
+import type { Schema } from '../actor.ts'
+import { ActorError } from '../core/errors.ts'
+import type { ThreadFrame } from '../core/frames.ts'
+import type { JsonText } from '../core/message.ts'
+import type { Abort } from './abort.ts'
+import { createContext, type TurnFrame } from './context.ts'
+import { Ending } from './ending.ts'
+import { toErrorData } from './error-data.ts'
+import { toJson } from './json.ts'
+import { parse } from './schema.ts'
+import { closeTurn, openTurn, type Resident } from './turn.ts'
+
+export type Outcome = Extract<ThreadFrame, { kind: 'ended' }>['outcome']
+
+type Handler = (body: unknown, ctx: unknown) => unknown
+export type Source = 'message' | 'job'
+
+/** Runs the handler of one message or job: what it collected and replied, or why it failed. */
+export async function runTurn(actor: Resident, frame: TurnFrame, abort: Abort): Promise<Outcome> {
+  const turn = openTurn(frame.turn, `${frame.source} "${frame.type}"`, abort)
+  const draft = actor.state.open()
+  try {
+    const handler = handlerOf(actor, frame.source, frame.type)
+    const body = await parseBody(actor, frame.source, frame.type, frame.body)
+    const reply = toJson(await handler(body, createContext(actor, turn, frame, draft)), 'reply')
+    return { kind: 'done', reply, effects: closeTurn(turn, draft.commit()) }
+  } catch (thrown) {
+    return failure(thrown, turn.name)
+  } finally {
+    turn.isOver = true
+  }
+}
+
+/** Finds the handler of a type; HANDLER_NOT_FOUND, which no other attempt would cure. */
+export function handlerOf({ id, definition }: Resident, source: Source, type: string): Handler {
+  const handlers = (source === 'message' ? definition.receive : definition.run) ?? {}
+  const handler = Object.hasOwn(handlers, type) ? handlers[type] : undefined
+  if (handler) return handler as Handler
+  const known = Object.keys(handlers)
+  const message = `${id} has no handler for ${source}s of type "${type}"; it has ${known.length > 0 ? known.join(', ') : 'none'}`
+  throw new Ending('HANDLER_NOT_FOUND', message, { isFinal: true })
+}
+
+/** Parses a body by the schema of its type; BODY_INVALID with the issues. A promise only for a schema that needs one. */
+export function parseBody({ definition }: Resident, source: Source, type: string, body: JsonText): unknown {
+  const schemas = (source === 'message' ? definition.messages : definition.jobs) ?? {}
+  const schema = Object.hasOwn(schemas, type) ? schemas[type] : undefined
+  return parseText(schema, body, source === 'message' ? 'body' : 'input')
+}
+
+function parseText(schema: Schema | true | undefined, text: JsonText, root: string): unknown {
+  const parsed = parse(schema, readText(text, root), root)
+  const take = ({ issues, ...rest }: Awaited<typeof parsed>) => {
+    if (issues) throw new Ending('BODY_INVALID', issues.join('; '), { isFinal: true, details: { issues } })
+    return 'value' in rest ? rest.value : undefined
+  }
+  return parsed instanceof Promise ? parsed.then(take) : take(parsed)
+}
+
+function readText(text: JsonText, root: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw new Ending('BODY_INVALID', `${root} is not JSON: ${(cause as Error).message}`, { isFinal: true, cause })
+  }
+}
+
+function failure(thrown: unknown, name: string): Outcome {
+  const { isFinal = false, retryIn = undefined } = thrown instanceof Ending ? thrown : {}
+  return { kind: 'threw', error: toErrorData(asActorError(thrown, name)), isFinal, ...(retryIn !== undefined && { retryIn }) }
+}
+
+/** Gives what a handler threw a code of ours; what it was is the cause. */
+export function asActorError(thrown: unknown, name: string): ActorError {
+  if (thrown instanceof ActorError) return thrown
+  const message = thrown instanceof Error ? thrown.message : 'it threw what is not an Error'
+  return new ActorError('HANDLER_FAILED', `The handler of ${name} failed: ${message}`, { cause: thrown })
+}

@@ -1,0 +1,96 @@
+import { randomUUID } from 'node:crypto'
+import type { Context, SendOptions } from '../actor.ts'
+import type { ErrorData, HostFrame, ThreadFrame } from '../core/frames.ts'
+import { type Abort, createAbort } from './abort.ts'
+import { always, refusals } from './always.ts'
+import { endings } from './context.ts'
+import { toErrorData } from './error-data.ts'
+import { asActorError, handlerOf, parseBody } from './handle.ts'
+import { toJson } from './json.ts'
+import { makeMessage } from './outgoing.ts'
+import { freezeTop } from './state.ts'
+import type { Resident } from './turn.ts'
+
+export type MailFrame = Extract<HostFrame, { kind: 'mail' }>
+export type Acks = Extract<ThreadFrame, { kind: 'acks' }>
+
+const needsCommit = ['ask', 'step', 'id', 'every', 'after', 'cancel', 'jobs.create', 'db.write', 'db.call', 'db.read']
+
+/** Handles mail of `durability: async`: in order, without commits. All of it shares one ctx, as nothing is collected in it. */
+export function createMail(actor: Resident) {
+  let from: string | null = null
+  let abort = createAbort()
+  const ctx = createMailContext(actor, { from: () => from, abort: () => abort })
+
+  /** Gives what the handler gives: a promise only if it needs one. */
+  function deliver(type: string, body: string): unknown {
+    const handler = handlerOf(actor, 'message', type)
+    const parsed = parseBody(actor, 'message', type, body)
+    return parsed instanceof Promise ? parsed.then((one) => handler(one, ctx)) : handler(parsed, ctx)
+  }
+
+  return {
+    async handle({ actor: id, first, items }: MailFrame): Promise<Acks> {
+      const failed: { number: number; error: ErrorData }[] = []
+      for (let at = 0; at < items.length; at += 3) {
+        const type = items[at] ?? ''
+        const before = actor.state.value
+        from = items[at + 2] ?? null
+        if (abort.reason) abort = createAbort()
+        try {
+          const result = deliver(type, items[at + 1] ?? '')
+          if (isThenable(result)) await result
+        } catch (thrown) {
+          actor.state.value = before
+          failed.push({ number: first + at / 3, error: toErrorData(asActorError(thrown, `message "${type}"`)) })
+        }
+      }
+      return { kind: 'acks', actor: id, upTo: first + items.length / 3 - 1, failed }
+    },
+    get abort() {
+      return abort
+    },
+  }
+}
+
+type Current = { readonly from: () => string | null; readonly abort: () => Abort }
+
+function createMailContext(actor: Resident, current: Current): Context {
+  /** Leaves at once: there is no commit to wait for. */
+  function send(by: string, to: string | null, type: string, body: unknown, options?: SendOptions): Promise<void> {
+    return actor.calls.post(makeMessage({ by, id: randomUUID(), to, type, body: toJson(body, 'body') }, options)).then(() => undefined)
+  }
+  const lost = (error: unknown) => actor.log.error('A message from a mailbox with durability: async was lost', { err: error })
+  const given = {
+    ...always(actor),
+    ...refusals(needsCommit, 'needs a commit, and the mailbox of this agent has durability: async'),
+    ...endings,
+    attempt: 1,
+    get from() {
+      return current.from()
+    },
+    get signal() {
+      return current.abort().signal
+    },
+    get state() {
+      return actor.state.value
+    },
+    set state(next) {
+      actor.state.value = freezeTop(next)
+    },
+    tell(to: string, type: string, body?: unknown, options?: SendOptions & { readonly now?: boolean }) {
+      const sent = send('ctx.tell', to, type, body, options)
+      if (options?.now) return sent
+      sent.catch(lost)
+      return undefined
+    },
+    broadcast(subject: string, body?: unknown, options?: SendOptions) {
+      send('ctx.broadcast', null, subject, body, options).catch(lost)
+    },
+  }
+  return given as unknown as Context
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
+}

@@ -1,0 +1,94 @@
+import type { Context, Definition, InitContext, StopContext } from '../actor.ts'
+import { ActorError } from '../core/errors.ts'
+import type { Effects, HostFrame } from '../core/frames.ts'
+import type { Abort } from './abort.ts'
+import { always, refusals } from './always.ts'
+import { createCalls } from './calls.ts'
+import { loadDefinition } from './load.ts'
+import { createLog } from './log.ts'
+import type { Port } from './port.ts'
+import { parse } from './schema.ts'
+import { createState, type Draft } from './state.ts'
+import { createTimers } from './timers.ts'
+import { assertOpen, closeTurn, openTurn, type Resident, type Turn } from './turn.ts'
+
+export type LoadFrame = Extract<HostFrame, { kind: 'load' }>
+
+const sends = ['tell', 'broadcast', 'ask', 'step', 'id', 'fatal', 'retry', 'jobs.create', 'db.write', 'db.call', 'db.read']
+
+/** Makes an actor of its file and args, all but its init. */
+export async function createResident(load: LoadFrame, port: Port): Promise<Resident> {
+  const definition = await loadDefinition(load.file)
+  return {
+    id: load.actor,
+    definition,
+    args: await parseArgs(definition, load),
+    sql: new Set(load.sql),
+    state: definition.persist ? createState(load.state, { isSaved: true }) : createState(null, { isSaved: false }),
+    calls: createCalls(load.actor, port.send),
+    log: createLog(load.actor, port.log),
+    send: port.send,
+  }
+}
+
+async function parseArgs({ args: schema }: Definition, { actor, args }: LoadFrame): Promise<unknown> {
+  const parsed = await parse(schema, JSON.parse(args), 'args')
+  if (!parsed.issues) return parsed.value
+  const { issues } = parsed
+  throw new ActorError('CONFIG_INVALID', `The args of "${actor}" are not what its actor file takes: ${issues.join('; ')}`, {
+    details: { issues },
+  })
+}
+
+/** Runs init as turn 0: its timers, and the state when it is new and has to be saved. */
+export async function runInit(actor: Resident, abort: Abort): Promise<Effects> {
+  const turn = openTurn(0, 'init', abort)
+  const draft = actor.state.open()
+  const isNew = draft.value === undefined
+  try {
+    const first = await actor.definition.init?.(createInitContext(actor, turn, draft))
+    if (isNew && !draft.isReplaced && first !== undefined) draft.value = first
+    return closeTurn(turn, draft.commit())
+  } catch (thrown) {
+    throw startError(`init of "${actor.id}"`, thrown)
+  } finally {
+    turn.isOver = true
+  }
+}
+
+/** Says what did not work, with the code of a failed start. */
+export function startError(what: string, cause: unknown): ActorError {
+  const message = cause instanceof Error ? cause.message : String(cause)
+  return new ActorError('START_FAILED', `${what} failed: ${message}`, { cause })
+}
+
+function createInitContext(actor: Resident, turn: Turn, draft: Draft): InitContext {
+  return {
+    ...refusals(sends, 'is not there in init, which may set the state and timers and no more: let it set a timer that starts the work'),
+    ...always(actor),
+    ...createTimers(actor, turn),
+    get signal() {
+      return turn.abort.signal
+    },
+    get state() {
+      return draft.value
+    },
+    set state(next) {
+      assertOpen(turn, 'ctx.state =')
+      draft.value = next
+    },
+  }
+}
+
+/** Runs stop, which may close what the actor opened. */
+export async function runStop(actor: Resident, abort: Abort): Promise<void> {
+  const ctx: StopContext = {
+    ...refusals([...sends, 'every', 'after', 'cancel'], 'is not there in stop: nothing of it would be committed'),
+    ...(always(actor) as Omit<Context, 'signal' | 'state'>),
+    get signal() {
+      return abort.signal
+    },
+    state: actor.state.value as object,
+  }
+  await actor.definition.stop?.(ctx)
+}

@@ -1,0 +1,58 @@
+import type { Definition, Log } from '../actor.ts'
+import { ActorError } from '../core/errors.ts'
+import type { Effects, NewJob, ThreadFrame, TimerChange } from '../core/frames.ts'
+import type { JsonText, Outgoing } from '../core/message.ts'
+import type { Abort } from './abort.ts'
+import type { Calls } from './calls.ts'
+import type { State } from './state.ts'
+
+/** An actor that runs in this thread: what its turns share. */
+export type Resident = {
+  readonly id: string
+  readonly definition: Definition
+  readonly args: unknown
+  readonly sql: ReadonlySet<string>
+  readonly state: State
+  readonly calls: Calls
+  readonly log: Log
+  send(frame: ThreadFrame): void
+}
+
+/** One turn while it runs. Number 0 is init. */
+export type Turn = {
+  readonly number: number
+  /** What it handles, for people: the message "scan". */
+  readonly name: string
+  readonly abort: Abort
+  readonly collected: Collected
+  isOver: boolean
+}
+
+/** What a turn has collected so far. */
+export type Collected = {
+  readonly messages: Outgoing[]
+  readonly jobs: NewJob[]
+  readonly writes: { readonly fn: string; readonly args: JsonText }[]
+  readonly timers: TimerChange[]
+  steps: boolean
+}
+
+/** Begins a turn. */
+export function openTurn(number: number, name: string, abort: Abort): Turn {
+  return { number, name, abort, collected: { messages: [], jobs: [], writes: [], timers: [], steps: false }, isOver: false }
+}
+
+/** Ends a turn: what was collected is what it does. */
+export function closeTurn(turn: Turn, state: JsonText | undefined): Effects {
+  turn.isOver = true
+  return state === undefined ? turn.collected : { ...turn.collected, state }
+}
+
+/** Refuses what a forgotten promise does after its handler has ended: nobody would commit it. */
+export function assertOpen(turn: Turn, call: string): void {
+  if (!turn.isOver) return
+  throw new ActorError(
+    'HANDLER_FAILED',
+    `${call} came after the handler of ${turn.name} had ended, and does nothing: await what the handler starts; outside a turn there is ctx.post`,
+  )
+}

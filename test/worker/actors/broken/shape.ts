@@ -1,0 +1,1 @@
+export default { messages: { scan: { type: 'object' }, ping: true }, recieve: {}, receive: { scan: 'soon' }, sql: 'all', persist: 1 }
