@@ -18,7 +18,7 @@ const rules: readonly Rule[] = [
   {
     says: 'what ships needs no test and no devDependency',
     of: '{src,actors}/**',
-    only: ['{src,actors}/**', 'troupe/**', ...node, ...dependencies],
+    only: ['{src,actors}/**', 'package.json', 'troupe/**', ...node, ...dependencies],
   },
 ]
 

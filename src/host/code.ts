@@ -1,0 +1,117 @@
+import { createHash, randomUUID } from 'node:crypto'
+import { cp, mkdir, readdir, readFile, rename, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises'
+import { dirname, extname, join, relative, resolve, sep } from 'node:path'
+import { ActorError } from '../core/errors.ts'
+
+/** One version of an actor file: a copy of it and of everything it imports relatively, under a name made of their contents. */
+export type Version = {
+  readonly hash: string
+  /** The copy that threads load. */
+  readonly file: string
+  /** The files it was made from: what to watch. */
+  readonly sources: readonly string[]
+}
+
+type Options = {
+  /** The project: what an actor file may import relatively lies in it. */
+  readonly root: string
+  /** Where copies are kept. */
+  readonly folder: string
+}
+
+/**
+ * Copies an actor file and its relative imports to `folder/<hash>/`, unless that copy exists. Threads load from copies only, so a
+ * change of a file touches nobody until it has been accepted, and an older version stays at hand.
+ * Throws MODULE_INVALID naming the file that is missing or lies outside of the project.
+ */
+export async function copyVersion(entry: string, { root, folder }: Options): Promise<Version> {
+  const files = await readWithImports(resolve(entry), root)
+  const hash = createHash('sha256')
+  for (const [path, content] of files) hash.update(`${path}\0${content.length}\0`).update(content)
+  const name = hash.digest('hex').slice(0, 16)
+  const target = join(folder, name)
+  const sources = files.map(([path]) => join(root, path))
+  const file = join(target, relative(root, resolve(entry)))
+  if (await exists(target)) {
+    const now = new Date()
+    await utimes(target, now, now) // the newest ones survive pruneVersions
+    return { hash: name, file, sources }
+  }
+  await linkProject(root, folder)
+  const draft = join(folder, `.${name}-${randomUUID()}`)
+  for (const [path, content] of files) {
+    await mkdir(dirname(join(draft, path)), { recursive: true })
+    await writeFile(join(draft, path), content)
+  }
+  await rename(draft, target).catch(async (error: NodeJS.ErrnoException) => {
+    await rm(draft, { recursive: true, force: true })
+    if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error // else another process was first
+  })
+  return { hash: name, file, sources }
+}
+
+/** Removes the oldest copies, except those in use. */
+export async function pruneVersions(folder: string, { inUse, keep = 20 }: { inUse: ReadonlySet<string>; keep?: number }): Promise<void> {
+  const names = (await readdir(folder).catch(() => [])).filter((name) => /^[0-9a-f]{16}$/.test(name) && !inUse.has(name))
+  const aged = await Promise.all(names.map(async (name) => ({ name, at: (await stat(join(folder, name))).mtimeMs })))
+  const old = aged.sort((a, b) => b.at - a.at).slice(keep)
+  await Promise.all(old.map(({ name }) => rm(join(folder, name), { recursive: true, force: true })))
+}
+
+/** The files of a version with their contents, by their path in the project, in a fixed order. */
+async function readWithImports(entry: string, root: string): Promise<[string, Buffer][]> {
+  const found = new Map<string, Buffer>()
+  const open = [entry]
+  for (let path = open.pop(); path !== undefined; path = open.pop()) {
+    const name = relative(root, path).split(sep).join('/')
+    if (found.has(name)) continue
+    if (name.startsWith('..')) {
+      throw new ActorError('MODULE_INVALID', `${entry} imports ${path}, which is outside of the project ${root}`, {
+        details: { entry, path },
+      })
+    }
+    const content = await readFile(path).catch((cause) => {
+      throw new ActorError('MODULE_INVALID', `Cannot read ${path}${path === entry ? '' : `, which ${entry} needs`}`, {
+        cause,
+        details: { entry, path },
+      })
+    })
+    found.set(name, content)
+    if (/\.[mc]?[jt]s$/.test(path))
+      for (const target of relativeImports(content.toString())) open.push(await fileOf(resolve(dirname(path), target)))
+  }
+  return [...found].sort(([a], [b]) => (a < b ? -1 : 1))
+}
+
+/** Relative specifiers of imports, exports and URLs of threads; a computed import() is not seen. */
+function relativeImports(source: string): string[] {
+  const code = source.replace(/\/\*[\s\S]*?\*\/|^\s*\/\/[^\n]*/gm, '')
+  const specifiers = code.matchAll(/(?:\bfrom\s*|\bimport\s*\(?\s*|new URL\(\s*)(['"])(\.{1,2}\/[^'"\n]+)\1/g)
+  return [...specifiers].map(([, , specifier = '']) => specifier)
+}
+
+async function fileOf(path: string): Promise<string> {
+  return extname(path) === '' && (await exists(`${path}.ts`)) ? `${path}.ts` : path
+}
+
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  )
+}
+
+/**
+ * Lets copies find packages and "troupe/actor" where the folder lies outside of the project, as on a container's volume: Node
+ * looks for both in the folders above the importing file.
+ */
+async function linkProject(root: string, folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true })
+  if (!relative(root, folder).startsWith('..')) return
+  await cp(join(root, 'package.json'), join(folder, 'package.json'))
+  for (const name of ['node_modules', 'src']) {
+    await symlink(join(root, name), join(folder, name)).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') throw error
+    })
+  }
+}

@@ -1,0 +1,135 @@
+import { type Document, LineCounter, parseDocument } from 'yaml'
+import type * as z from 'zod'
+import { ActorError } from '../core/errors.ts'
+import { type Config, configSchema } from './schema.ts'
+
+type Environment = Readonly<Record<string, string | undefined>>
+export type Path = readonly PropertyKey[]
+
+/**
+ * Parses a config file's text. `${NAME}` in a value stands for the environment's variable; a section whose variable is unset is
+ * left out, so that one file serves with and without it.
+ * Throws CONFIG_INVALID with one line per fault: file, line and column, path, what was found, what was expected.
+ */
+export function parseConfig(text: string, { file, env }: { file: string; env: Environment }): Config {
+  const lines = new LineCounter()
+  const document = parseDocument(text, { lineCounter: lines })
+  const at = (offset: number) => {
+    const { line, col } = lines.linePos(offset)
+    return `${file}:${line}:${col}`
+  }
+  if (document.errors.length > 0) {
+    throw invalid(document.errors.map((error) => `${at(error.pos[0])}: ${firstLine(error.message)}`))
+  }
+  const raw: unknown = document.toJS()
+  const result = configSchema.safeParse(dropUnsetSources(substitute(raw, env)))
+  if (!result.success) {
+    throw invalid(result.error.issues.flatMap(leaves).map((issue) => `${at(offsetOf(document, issue.path))}: ${describe(issue, raw)}`))
+  }
+  const faults = sameIds(result.data).map(
+    ({ id, path }) => `${at(offsetOf(document, path))}: ${pathText(path)}: the id "${id}" is used twice`,
+  )
+  if (faults.length > 0) throw invalid(faults)
+  return result.data
+}
+
+/** Makes a function that says where in a config file's text a setting stands. */
+export function placesIn(text: string, file: string): (path: Path) => string {
+  const lines = new LineCounter()
+  const document = parseDocument(text, { lineCounter: lines })
+  return (path) => {
+    const { line, col } = lines.linePos(offsetOf(document, path))
+    return `${file}:${line}:${col}`
+  }
+}
+
+/** Checks a config that comes as a value; CONFIG_INVALID with one line per fault: path, what was found, what was expected. */
+export function checkConfig(raw: unknown): Config {
+  const result = configSchema.safeParse(raw)
+  if (!result.success) throw invalid(result.error.issues.flatMap(leaves).map((issue) => describe(issue, raw)))
+  const faults = sameIds(result.data).map(({ id, path }) => `${pathText(path)}: the id "${id}" is used twice`)
+  if (faults.length > 0) throw invalid(faults)
+  return result.data
+}
+
+/** The ids that an entry of the config stands for. */
+export function idsOf({ id, replicas }: { id: string; replicas?: number | undefined }): string[] {
+  return replicas === undefined ? [id] : Array.from({ length: replicas }, (_, index) => `${id}-${index + 1}`)
+}
+
+function invalid(faults: readonly string[]): ActorError {
+  return new ActorError('CONFIG_INVALID', faults.join('\n'), { details: { faults } })
+}
+
+/** Values with `${NAME}`; undefined where a variable is unset. */
+function substitute(value: unknown, env: Environment): unknown {
+  if (typeof value === 'string') {
+    const names = [...value.matchAll(/\$\{([A-Za-z_]\w*)\}/g)].map(([, variable = '']) => variable)
+    if (names.some((variable) => !env[variable])) return undefined
+    return value.replaceAll(/\$\{([A-Za-z_]\w*)\}/g, (_, variable: string) => env[variable] ?? '')
+  }
+  if (Array.isArray(value)) return value.map((item) => substitute(item, env))
+  if (value === null || typeof value !== 'object') return value
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, substitute(item, env)]))
+}
+
+function dropUnsetSources(value: unknown): unknown {
+  if (!isRecord(value) || !isRecord(value.sources) || !isRecord(value.sources.mongodb)) return value
+  if (value.sources.mongodb.uri !== undefined) return value
+  const { mongodb: _, ...sources } = value.sources
+  return { ...value, sources }
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function sameIds(config: Config): { id: string; path: Path }[] {
+  const seen = new Set<string>()
+  const entries = config.teams.flatMap((team, t) =>
+    team.agents.flatMap((agent, a) => idsOf(agent).map((id) => ({ id, path: ['teams', t, 'agents', a, 'id'] }))),
+  )
+  const teams = config.teams.map(({ id }, t) => ({ id: `team ${id}`, path: ['teams', t, 'id'] }))
+  return [...teams, ...entries].filter(({ id }) => seen.has(id) || !seen.add(id))
+}
+
+/** Unknown keys are one issue for all of them: each becomes its own, so that each has its line. */
+function leaves(issue: z.core.$ZodIssue): z.core.$ZodIssue[] {
+  if (issue.code !== 'unrecognized_keys') return [issue]
+  return issue.keys.map((key) => ({ ...issue, keys: [key], path: [...issue.path, key] }))
+}
+
+function describe(issue: z.core.$ZodIssue, raw: unknown): string {
+  const found = valueAt(raw, issue.path)
+  const shown = found === undefined ? 'nothing' : JSON.stringify(found)
+  if (issue.code === 'unrecognized_keys') return `${pathText(issue.path)}: no such setting`
+  return `${pathText(issue.path)}: found ${shown.slice(0, 80)}, ${expectation(issue)}`
+}
+
+function expectation(issue: z.core.$ZodIssue): string {
+  if (issue.code === 'invalid_value') return `expected ${issue.values.map(String).join(', ')}`
+  if (issue.code === 'too_small') return `expected ${issue.inclusive ? 'at least' : 'more than'} ${issue.minimum}`
+  if (issue.code === 'too_big') return `expected ${issue.inclusive ? 'at most' : 'less than'} ${issue.maximum}`
+  return issue.message.replace(/^Invalid input: /, '').replace(/, received .*$/, '')
+}
+
+function valueAt(value: unknown, path: Path): unknown {
+  return path.reduce<unknown>((inner, key) => (typeof inner === 'object' && inner !== null ? Reflect.get(inner, key) : undefined), value)
+}
+
+function pathText(path: Path): string {
+  return path.map((key, index) => (typeof key === 'number' ? `[${key}]` : `${index > 0 ? '.' : ''}${String(key)}`)).join('') || 'the file'
+}
+
+/** Where the nearest node of the path stands in the file. */
+function offsetOf(document: Document, path: Path): number {
+  for (let length = path.length; length > 0; length--) {
+    const node = document.getIn(path.slice(0, length), true)
+    if (typeof node === 'object' && node !== null && 'range' in node && Array.isArray(node.range)) return Number(node.range[0])
+  }
+  return 0
+}
+
+function firstLine(text: string): string {
+  return text.split('\n', 1)[0] ?? text
+}

@@ -1,0 +1,79 @@
+import * as z from 'zod'
+import { agentDefaults } from '../core/agent.ts'
+import { defaults } from '../core/spec.ts'
+import { duration, size } from './units.ts'
+
+const count = z.int().positive()
+const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9:._-]{0,127}$/, { error: 'expected letters, digits and : . _ - (at most 128)' })
+const { child, team } = defaults
+
+/** What may be set for one agent; everything but id and type has a default. */
+export const agentSettings = z.strictObject({
+  id: name,
+  type: name.describe('The actor file without its ending: scanner for actors/scanner.ts'),
+  args: z.record(z.string(), z.json()).default({}).describe('Parsed by the actor itself'),
+  replicas: count.max(1000).optional().describe('Starts id-1, id-2, … instead of id'),
+  restart: z.enum(['permanent', 'transient', 'temporary']).default(child.restart),
+  shutdown: duration.default(child.shutdown),
+  startTimeout: duration.default(child.startTimeout),
+  backoff: z
+    .strictObject({
+      first: duration.default(child.backoff.first),
+      max: duration.default(child.backoff.max),
+      jitter: z.number().min(0).max(1).default(child.backoff.jitter),
+      reset: duration.default(child.backoff.reset),
+    })
+    .prefault({}),
+  budget: count.default(child.budget).describe('Exits in a row without a healthy period before quarantine'),
+  quarantine: z.strictObject({ first: duration.default(child.quarantine.first), max: duration.default(child.quarantine.max) }).prefault({}),
+  durability: z.enum(['transaction', 'async']).default(agentDefaults.durability),
+  mailbox: count.max(100_000).default(agentDefaults.mailbox).describe('Messages in memory; the rest waits in the table'),
+  maxAttempts: count.max(100).default(agentDefaults.maxAttempts),
+  turnTimeout: duration.default(agentDefaults.turnTimeout),
+  hangAfter: duration.default(agentDefaults.hangAfter),
+  memory: z
+    .strictObject({
+      soft: size.default(agentDefaults.memory.soft),
+      hard: size.default(agentDefaults.memory.hard),
+      poll: duration.default(agentDefaults.memory.poll),
+    })
+    .prefault({}),
+  maxLoad: count.default(agentDefaults.maxLoad).describe('Jobs it may hold at a time'),
+})
+export type AgentSettings = z.output<typeof agentSettings>
+
+const teamSettings = z.strictObject({
+  id: name,
+  strategy: z.enum(['one_for_one', 'one_for_all', 'rest_for_one']).default(team.strategy),
+  intensity: z
+    .strictObject({ max: z.int().nonnegative().default(team.intensity.max), within: duration.default(team.intensity.within) })
+    .prefault({}),
+  agents: z.array(agentSettings).min(1),
+})
+
+/** A config file: which teams of which agents run, and where. */
+export const configSchema = z.strictObject({
+  $schema: z.string().optional(),
+  name: name.default('troupe'),
+  store: z
+    .strictObject({
+      kind: z.enum(['auto', 'hosted', 'postgres', 'embedded']).default('auto'),
+      folder: z.string().min(1).default('.troupe'),
+    })
+    .prefault({}),
+  teams: z.array(teamSettings).min(1),
+  sources: z
+    .strictObject({
+      mongodb: z
+        .strictObject({
+          uri: z.string().min(1),
+          database: z.string().min(1).default('bazaar'),
+          collection: z.string().min(1).default('agents'),
+        })
+        .optional(),
+    })
+    .prefault({}),
+})
+export type Config = z.output<typeof configSchema>
+/** A config as it is written, before defaults. */
+export type ConfigInput = z.input<typeof configSchema>

@@ -1,0 +1,70 @@
+import { execFile } from 'node:child_process'
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { expect, test } from 'vitest'
+import { copyVersion, pruneVersions } from '../../src/host/code.ts'
+import { tempFolder } from '../helpers.ts'
+
+const run = promisify(execFile)
+
+async function project(files: Record<string, string>) {
+  const folder = await tempFolder()
+  await mkdir(join(folder.path, 'actors/lib'), { recursive: true })
+  for (const [name, text] of Object.entries(files)) await writeFile(join(folder.path, name), text)
+  return { root: folder.path, folder: join(folder.path, '.troupe/code'), [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose]() }
+}
+
+const scanner = "// import './gone.ts'\nimport { edge } from './lib/edge.ts'\nexport default edge\n"
+
+test('copies an actor file with what it imports relatively, also at second hand', async () => {
+  await using files = await project({
+    'actors/scanner.ts': scanner,
+    'actors/lib/edge.ts': "import fees from './fees.json' with { type: 'json' }\nexport const edge = fees\n",
+    'actors/lib/fees.json': '{}',
+    'actors/other.ts': 'export default 1\n',
+  })
+  const version = await copyVersion(join(files.root, 'actors/scanner.ts'), files)
+  expect(version.sources.map((path) => path.slice(files.root.length + 1))).toEqual([
+    'actors/lib/edge.ts',
+    'actors/lib/fees.json',
+    'actors/scanner.ts',
+  ])
+  expect(await readFile(version.file, 'utf8')).toBe(scanner)
+  expect(version.file.startsWith(join(files.folder, version.hash))).toBe(true)
+})
+
+test('names a version by its contents: a change of an import is another version, the old copy stays', async () => {
+  await using files = await project({ 'actors/scanner.ts': scanner, 'actors/lib/edge.ts': 'export const edge = 1\n' })
+  const entry = join(files.root, 'actors/scanner.ts')
+  const first = await copyVersion(entry, files)
+  expect(await copyVersion(entry, files)).toEqual(first)
+  await writeFile(join(files.root, 'actors/lib/edge.ts'), 'export const edge = 2\n')
+  const second = await copyVersion(entry, files)
+  expect(second.hash).not.toBe(first.hash)
+  expect((await readdir(files.folder)).sort()).toEqual([first.hash, second.hash].sort())
+
+  await pruneVersions(files.folder, { inUse: new Set([second.hash]), keep: 0 })
+  expect(await readdir(files.folder)).toEqual([second.hash])
+})
+
+test('names the file that is missing, and refuses imports from outside of the project', async () => {
+  await using files = await project({ 'actors/scanner.ts': scanner, 'actors/spy.ts': "import '../../outside.ts'\n" })
+  await expect(copyVersion(join(files.root, 'actors/scanner.ts'), files)).rejects.toThrow(
+    /Cannot read .*lib\/edge\.ts, which .*scanner\.ts needs/,
+  )
+  await expect(copyVersion(join(files.root, 'actors/spy.ts'), files)).rejects.toThrow(/outside of the project/)
+})
+
+test('a copy outside of the project still finds troupe/actor and packages', async () => {
+  await using files = await tempFolder()
+  const root = join(import.meta.dirname, '../..')
+  const entry = join(root, 'test/host/linked-actor.ts')
+  const { file } = await copyVersion(entry, { root, folder: join(files.path, 'code') })
+  const { stdout } = await run(process.execPath, [
+    '--input-type=module',
+    '-e',
+    `console.log((await import(${JSON.stringify(file)})).found)`,
+  ])
+  expect(stdout.trim()).toBe('function object')
+})

@@ -1,0 +1,90 @@
+import { expect, test } from 'vitest'
+import { parseConfig } from '../../src/sources/config.ts'
+
+const parse = (text: string, env: Record<string, string> = {}) => parseConfig(text, { file: 'troupe.yaml', env })
+const faultsOf = (text: string) => {
+  try {
+    parse(text)
+  } catch (error) {
+    return (error as Error).message.split('\n')
+  }
+  return []
+}
+const minimal = 'teams:\n  - id: trading\n    agents:\n      - { id: a, type: scanner }\n'
+
+test('fills in every default', () => {
+  expect(parse(minimal)).toEqual({
+    name: 'troupe',
+    store: { kind: 'auto', folder: '.troupe' },
+    sources: {},
+    teams: [
+      {
+        id: 'trading',
+        strategy: 'one_for_one',
+        intensity: { max: 10, within: 60_000 },
+        agents: [
+          {
+            id: 'a',
+            type: 'scanner',
+            args: {},
+            restart: 'permanent',
+            shutdown: 5_000,
+            startTimeout: 30_000,
+            backoff: { first: 200, max: 30_000, jitter: 0.2, reset: 60_000 },
+            budget: 5,
+            quarantine: { first: 300_000, max: 3_600_000 },
+            durability: 'transaction',
+            mailbox: 1_000,
+            maxAttempts: 3,
+            turnTimeout: 300_000,
+            hangAfter: 10_000,
+            memory: { soft: 256 * 2 ** 20, hard: 2 ** 30, poll: 250 },
+            maxLoad: 5,
+          },
+        ],
+      },
+    ],
+  })
+})
+
+test('reads durations and sizes with their units', () => {
+  const agent = '{ id: a, type: b, shutdown: 1.5s, turnTimeout: 2m, hangAfter: 300, memory: { soft: 64MB, hard: 1GB } }'
+  const config = parse(`teams:\n  - id: t\n    intensity: { max: 1, within: 500ms }\n    agents: [${agent}]\n`)
+  expect(config.teams[0]).toMatchObject({
+    intensity: { within: 500 },
+    agents: [{ shutdown: 1_500, turnTimeout: 120_000, hangAfter: 300, memory: { soft: 64 * 2 ** 20, hard: 2 ** 30 } }],
+  })
+})
+
+test('names file, line, path, what was found and what was expected', () => {
+  expect(
+    faultsOf(
+      'nmae: x\nteams:\n  - id: t\n    agents:\n      - { id: a, type: b, restart: sometimes }\n      - { id: "c d", type: b, shutdown: soon }\n      - { id: e, type: b, replicas: 0 }\n',
+    ),
+  ).toEqual([
+    'troupe.yaml:5:36: teams[0].agents[0].restart: found "sometimes", expected permanent, transient, temporary',
+    'troupe.yaml:6:15: teams[0].agents[1].id: found "c d", expected letters, digits and : . _ - (at most 128)',
+    'troupe.yaml:6:41: teams[0].agents[1].shutdown: found "soon", expected a duration like 200ms, 5s, 2m or 1h',
+    'troupe.yaml:7:37: teams[0].agents[2].replicas: found 0, expected more than 0',
+    'troupe.yaml:1:7: nmae: no such setting',
+  ])
+})
+
+test('refuses an id that is used twice, replicas counted', () => {
+  expect(faultsOf('teams:\n  - id: t\n    agents: [{ id: a, type: b, replicas: 2 }, { id: a-2, type: b }]\n')).toEqual([
+    'troupe.yaml:3:53: teams[0].agents[1].id: the id "a-2" is used twice',
+  ])
+})
+
+test('refuses what is not YAML, naming the line', () => {
+  expect(faultsOf('teams: [')[0]).toMatch(/^troupe\.yaml:1:\d+: /)
+  expect(faultsOf('')).toEqual(['troupe.yaml:1:1: the file: found null, expected object'])
+})
+
+test('puts environment variables in, and leaves a source out whose variable is unset', () => {
+  const text = `${minimal}sources:\n  mongodb: { uri: "\${MONGODB_URI}" }\n`
+  expect(parse(text, { MONGODB_URI: 'mongodb://x' }).sources).toEqual({
+    mongodb: { uri: 'mongodb://x', database: 'bazaar', collection: 'agents' },
+  })
+  expect(parse(text).sources).toEqual({})
+})
