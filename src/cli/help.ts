@@ -1,0 +1,52 @@
+import type { Command } from './command.ts'
+import { styled } from './print.ts'
+
+/** Commands by their full name, such as "db query". */
+export type Commands = Readonly<Record<string, Command>>
+
+/** The help for everything, or for the commands of a group such as "db". */
+export function groupHelp(commands: Commands, group = ''): string {
+  const chosen = Object.entries(commands).filter(([name]) => group === '' || name.startsWith(`${group} `))
+  const width = Math.max(...chosen.map(([name]) => name.length))
+  const lines = chosen.map(([name, { summary }]) => `  ${name.padEnd(width)}  ${summary}`)
+  const examples = chosen.map(([, command]) => `  ${command.examples[0]}`)
+  return [
+    `${styled('bold', 'Usage')}  troupe ${group ? `${group} ` : ''}<command> [options]`,
+    `\n${styled('bold', 'Commands')}\n${lines.join('\n')}`,
+    `\n${styled('bold', 'Examples')}\n${examples.join('\n')}`,
+    `\nThe store: SUPABASE_URL with SUPABASE_SERVICE_KEY, else DATABASE_URL, else an embedded one in .troupe.`,
+    `More about a command: troupe ${group ? `${group} ` : ''}<command> --help`,
+  ].join('\n')
+}
+
+/** The help for one command. */
+export function commandHelp(name: string, { summary, usage, options, examples }: Command): string {
+  const flags = Object.entries(options).map(([flag, { value, help }]) => [`--${flag}${value ? ` ${value}` : ''}`, help] as const)
+  const width = Math.max(...flags.map(([flag]) => flag.length))
+  return [
+    `troupe ${name}: ${summary}`,
+    `\n${styled('bold', 'Usage')}  troupe ${name} ${usage}`,
+    `\n${styled('bold', 'Options')}\n${flags.map(([flag, help]) => `  ${flag.padEnd(width)}  ${help}`).join('\n')}`,
+    `\n${styled('bold', 'Examples')}\n${examples.map((example) => `  ${example}`).join('\n')}`,
+  ].join('\n')
+}
+
+/** The known word nearest to a mistyped one, if any is near. */
+export function nearest(word: string, known: readonly string[]): string | undefined {
+  const ranked = known.map((other) => ({ other, far: distance(word, other) })).sort((a, b) => a.far - b.far)
+  return ranked.find(({ far, other }) => far <= Math.max(2, other.length / 3))?.other
+}
+
+/** The number of letters to insert, delete or replace. */
+function distance(from: string, to: string): number {
+  let row = Array.from({ length: to.length + 1 }, (_, at) => at)
+  for (const [at, letter] of [...from].entries()) {
+    const next = [at + 1]
+    for (let to_ = 1; to_ <= to.length; to_++) {
+      const replaced = (row[to_ - 1] ?? 0) + (to[to_ - 1] === letter ? 0 : 1)
+      next.push(Math.min(replaced, (row[to_] ?? 0) + 1, (next[to_ - 1] ?? 0) + 1))
+    }
+    row = next
+  }
+  return row.at(-1) ?? 0
+}

@@ -1,0 +1,37 @@
+import { styleText } from 'node:util'
+
+type Style = Parameters<typeof styleText>[0]
+
+/** Styles text on a terminal; leaves it plain in a pipe and under NO_COLOR. */
+export function styled(style: Style, text: string, stream: NodeJS.WriteStream = process.stdout): string {
+  return styleText(style, text, { stream, validateStream: true })
+}
+
+/** Prints JSON on one line. */
+export function printJson(value: unknown): void {
+  console.log(JSON.stringify(value))
+}
+
+const widest = 60
+
+/** Rows as a table for people; long values are cut, control characters shown instead of obeyed. */
+export function formatTable(columns: readonly string[], rows: ReadonlyArray<readonly unknown[]>): string {
+  const cells = rows.map((row) => row.map(formatCell))
+  const widths = columns.map((column, at) => Math.max(column.length, ...cells.map((row) => row[at]?.length ?? 0)))
+  const isNumeric = columns.map((_, at) => rows.length > 0 && rows.every((row) => row[at] === null || typeof row[at] === 'number'))
+  const line = (row: readonly string[]) =>
+    row
+      .map((cell, at) => (isNumeric[at] ? cell.padStart(widths[at] ?? 0) : cell.padEnd(widths[at] ?? 0)))
+      .join('  ')
+      .trimEnd()
+  const rule = widths.map((width) => '─'.repeat(width)).join('  ')
+  return [styled('bold', line(columns)), styled('dim', rule), ...cells.map(line)].join('\n')
+}
+
+function formatCell(value: unknown): string {
+  if (value === null || value === undefined) return ''
+  const text = typeof value === 'object' ? JSON.stringify(value) : String(value)
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not reach the terminal
+  const plain = text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (found) => (found === '\n' ? '⏎' : '·'))
+  return plain.length > widest ? `${plain.slice(0, widest - 1)}…` : plain
+}

@@ -1,0 +1,265 @@
+// The store thread: a database behind Supabase's REST API. WebAssembly is synchronous, so it must not run on the main thread.
+// The only importer of @supabase/lite, for a server (DATABASE_URL) as well: what it prints can be silenced only in a thread.
+
+import { randomBytes } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import v8 from 'node:v8'
+import { parentPort, workerData } from 'node:worker_threads'
+import { App } from '@supabase/lite'
+import { createPgliteConnection, type PgliteConnection } from '@supabase/lite/pglite'
+import { createPostgresConnection, type PostgresConnection } from '@supabase/lite/postgres'
+import type { Database } from './database.ts'
+import { findJsonFields, type JsonFields, quoteJsonScalars } from './json-fields.ts'
+import { createLane } from './lane.ts'
+import { applyMigrations } from './migrate.ts'
+import { pgliteDatabase } from './pglite-database.ts'
+import { postgresDatabase } from './postgres-database.ts'
+import { faithfulError, sqlFailure } from './sql-failure.ts'
+import type { Answers, FetchAnswer, FetchFrame, HostFrame, ThreadFrame, ThreadTarget, Work } from './thread-frames.ts'
+import { unpackDatabase } from './unpack.ts'
+
+const port = parentPort
+if (!port) throw new Error('This file runs as a thread only')
+const post = (frame: ThreadFrame, transfer: ArrayBuffer[] = []): void => port.postMessage(frame, transfer)
+
+// lite prints every SQL error, with the values in it.
+for (const method of ['log', 'info', 'warn', 'error', 'debug'] as const) console[method] = () => {}
+
+const waitingRequests = 2_048
+const upkeepInterval = 5_000
+// lite demands a key or lets anybody in; this one never leaves the thread, our own gate has checked the caller's.
+const liteKey = `sb_secret_${randomBytes(24).toString('base64url')}`
+
+try {
+  await serve(await open(workerData as ThreadTarget))
+} catch (error) {
+  post({ op: 'broken', failure: sqlFailure(error) })
+}
+
+interface Opened {
+  readonly connection: PgliteConnection | PostgresConnection
+  readonly database: Database
+}
+
+function open(target: ThreadTarget): Promise<Opened> | Opened {
+  switch (target.kind) {
+    case 'pglite':
+      return openFolder(target.folder, target.archive)
+    case 'postgres':
+      return openServer(target.url, target.connections)
+  }
+}
+
+async function openFolder(folder: string, archive: string): Promise<Opened> {
+  // There is nothing to call out to, so that nothing can: lite brings telemetry with its command line.
+  globalThis.fetch = () => Promise.reject(new Error('The embedded store calls nobody'))
+  const path = join(folder, 'db')
+  await unpackDatabase(archive, path)
+  await refuseOtherMajor(path, archive)
+  // Optimising the 9 MB of WebAssembly would cost 350 MB for 10 % more speed.
+  const flags = ['wasm-tier-up', 'wasm-dynamic-tiering']
+  for (const flag of flags) v8.setFlagsFromString(`--no-${flag}`)
+  const connection = await createPgliteConnection({
+    url: path,
+    pgliteOptions: { postgresqlconf: ['shared_buffers=8MB', 'max_wal_size=64MB', 'min_wal_size=8MB'] },
+  })
+  await connection.driver.waitReady
+  // The database keeps what it was compiled with; the rest of the process gets its optimiser back.
+  for (const flag of flags) v8.setFlagsFromString(`--${flag}`)
+  return { connection, database: pgliteDatabase(connection.driver) }
+}
+
+/** A folder made by another major version of PostgreSQL cannot be opened, and trying may damage it. */
+async function refuseOtherMajor(path: string, archive: string): Promise<void> {
+  const found = (await readFile(join(path, 'PG_VERSION'), 'utf8')).trim()
+  const expected = /pg(\d+)/.exec(archive)?.[1]
+  if (found === expected) return
+  throw new Error(
+    `${path} was made by PostgreSQL ${found}, this version of Troupe has ${expected}: keep the folder and start with another one`,
+  )
+}
+
+function openServer(url: string, connections: number): Opened {
+  const options = {
+    // A transaction pooler gives every transaction another session, where no prepared statement is.
+    prepare: new URL(url).port !== '6543',
+    connect_timeout: 10,
+    idle_timeout: 60,
+    onnotice: () => {},
+    connection: { application_name: 'troupe' },
+    types: { json: jsonType(114), jsonb: jsonType(3802) },
+  }
+  const connection = createPostgresConnection({ url, postgresOptions: { ...options, max: connections } })
+  const connect = () => createPostgresConnection({ url, postgresOptions: { ...options, prepare: false, max: 1 } }).driver
+  return { connection, database: postgresDatabase(connect, connections) }
+}
+
+/** lite hands JSON over as text, which PGlite passes on; the server's driver would make a JSON string of that text. */
+function jsonType(oid: number) {
+  const serialize = (value: unknown) => (typeof value === 'string' ? value : JSON.stringify(value))
+  return { to: oid, from: [oid], serialize, parse: (text: string): unknown => JSON.parse(text) }
+}
+
+function serve({ connection, database }: Opened): void {
+  connection.normalizeDbError = (error) => {
+    if (database.isFatal(error)) die(error)
+    return faithfulError(error)
+  }
+  // Otherwise lite grants every table of a schema that has row level security to anon and authenticated.
+  Reflect.set(connection, 'rlsState', 'active')
+  const app = new App({ connection, api: { max_rows: 1_000 }, auth: { enabled: false, secret_key: liteKey } })
+  const lane = createLane({ width: database.width, capacity: waitingRequests })
+  const schema = schemaCache(connection, database)
+  let isUsed = false
+
+  async function fetchRest(frame: FetchFrame): Promise<FetchAnswer> {
+    await schema.load()
+    const response = await app.fetch(restRequest(frame, schema.jsonFields()))
+    if (response.status !== 404 || !(await schema.isOutdatedBy(response))) return await fetchAnswer(response)
+    await schema.load()
+    return await fetchAnswer(await app.fetch(restRequest(frame, schema.jsonFields())))
+  }
+
+  async function answer(frame: Work): Promise<Answers[Work['op']]> {
+    switch (frame.op) {
+      case 'fetch':
+        return await fetchRest(frame)
+      case 'query':
+        try {
+          return await database.query(frame.sql)
+        } finally {
+          if (!isRead.test(frame.sql)) await schema.forget()
+        }
+      case 'migrate': {
+        const report = await database.transaction((transaction) => applyMigrations(transaction, frame.migrations))
+        await schema.forget()
+        await schema.load()
+        return report
+      }
+    }
+  }
+
+  async function handle(frame: Work & { id: number }): Promise<void> {
+    isUsed = true
+    try {
+      const value = await answer(frame)
+      post({ op: 'answer', id: frame.id, answer: value }, 'body' in value ? [value.body.buffer as ArrayBuffer] : [])
+    } catch (error) {
+      post({ op: 'failure', id: frame.id, failure: sqlFailure(error) })
+      if (database.isFatal(error)) die(error)
+    }
+  }
+
+  async function upkeep(): Promise<void> {
+    if (!isUsed) return
+    isUsed = false
+    const run = (work: () => Promise<unknown>) =>
+      new Promise<void>((resolve) =>
+        lane.run(() =>
+          work().then(
+            () => resolve(),
+            () => resolve(),
+          ),
+        ),
+      )
+    let due: string[] = []
+    await run(async () => {
+      due = await database.dueUpkeep()
+    })
+    for (const statement of due) await run(() => database.query(statement))
+  }
+
+  async function close(): Promise<void> {
+    await lane.drained()
+    await connection.close()
+    process.exit() // ends the thread only; a socket or a timer of a driver may still be open
+  }
+
+  port?.on('message', (frame: HostFrame) => {
+    switch (frame.op) {
+      case 'close':
+        return void close()
+      case 'drop':
+        if (lane.drop(frame.id)) post({ op: 'failure', id: frame.id, failure: { code: '57014', message: 'Given up before its turn came' } })
+        return
+      case 'fetch':
+      case 'query':
+      case 'migrate':
+        if (lane.run(() => handle(frame), { id: frame.id }) === 'full') {
+          post({
+            op: 'failure',
+            id: frame.id,
+            failure: { code: '53300', message: `More than ${waitingRequests} requests wait for the store` },
+          })
+        }
+    }
+  })
+  setInterval(() => void upkeep(), upkeepInterval).unref()
+  post({ op: 'ready' })
+}
+
+/** lite looks the schema up once; somebody else may change it. */
+function schemaCache(connection: Opened['connection'], database: Database) {
+  let isLoaded = false
+  let jsonFields: JsonFields = new Map()
+  let forgottenAt = Number.NEGATIVE_INFINITY
+  const forget = async () => {
+    isLoaded = false
+    forgottenAt = performance.now()
+    await connection.clearSchemaCache()
+  }
+  return {
+    forget,
+    jsonFields: () => jsonFields,
+    /** lite swallows the errors of its introspection and then knows no table: a lost connection must not look like that. */
+    async load(): Promise<void> {
+      if (isLoaded) return
+      await database.query('select 1')
+      const found = await connection.introspect({ useCache: true })
+      if (!found.timezones) throw Object.assign(new Error('The schema could not be read'), { code: '08006' })
+      jsonFields = findJsonFields(found)
+      isLoaded = true
+    },
+    /** A function or table unknown here may be new: it is worth a second look, now and then. */
+    async isOutdatedBy(response: Response): Promise<boolean> {
+      const { code } = (await response
+        .clone()
+        .json()
+        .catch(() => ({}))) as { code?: string }
+      if (!/^PGRST20[25]$/.test(code ?? '') || performance.now() - forgottenAt < upkeepInterval) return false
+      await forget()
+      return true
+    },
+  }
+}
+
+const isRead = /^\s*(select|with|table|values|explain|show)\b/i
+// lite refuses browsers and obeys a second key; the caller's credentials end at our gate.
+const passedOn = /^(accept|accept-profile|content-profile|content-type|prefer|range|range-unit|x-client-info)$/
+
+function restRequest({ path, method, headers, body }: FetchFrame, jsonFields: JsonFields): Request {
+  const url = new URL(path, 'http://store')
+  const target = url.pathname.replace('/rest/v1/', '')
+  const fields = jsonFields.get(target)
+  const quote = (bytes: Uint8Array) =>
+    fields && quoteJsonScalars(new TextDecoder().decode(bytes), fields, target.startsWith('rpc/') ? 1 : 2)
+  const wanted = headers.filter(([name]) => passedOn.test(name))
+  return new Request(url, {
+    method,
+    headers: [...wanted, ['apikey', liteKey]] as [string, string][],
+    ...(body ? { body: quote(body) ?? (body as Uint8Array<ArrayBuffer>) } : {}),
+  })
+}
+
+async function fetchAnswer(response: Response): Promise<FetchAnswer> {
+  const headers = [...response.headers].filter(([name]) => !name.startsWith('access-control-') && name !== 'content-length')
+  return { status: response.status, headers, body: new Uint8Array(await response.arrayBuffer()) }
+}
+
+/** A crash inside WebAssembly leaves nothing to go on with; the host opens a new thread, and PostgreSQL recovers. */
+function die(error: unknown): void {
+  queueMicrotask(() => {
+    throw error
+  })
+}

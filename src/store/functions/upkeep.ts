@@ -1,0 +1,28 @@
+import * as z from 'zod'
+import { uuid } from './values.ts'
+
+const counts = z.record(z.string(), z.int())
+
+/** Sweeps, and what the original system's agents call as well. */
+export const upkeepFunctions = {
+  schema_version: { args: z.object({}), result: z.string() },
+  sweep_rows: { args: z.object({ p_args: z.object({ limit: z.int().positive().optional() }) }), result: counts },
+  prune_rows: {
+    args: z.object({
+      p_args: z.object({
+        limit: z.int().positive().optional(),
+        done_days: z.int().nonnegative().optional(),
+        dead_days: z.int().nonnegative().optional(),
+      }),
+    }),
+    result: counts,
+  },
+  update_agent_heartbeat: {
+    args: z.object({
+      p_agent_id: z.string().min(1),
+      p_status: z.enum(['idle', 'working', 'blocked', 'error', 'offline']).optional(),
+      p_current_job: uuid.nullable().optional(),
+    }),
+    result: z.null(),
+  },
+} as const

@@ -1,0 +1,20 @@
+import * as z from 'zod'
+
+/** Values that several functions of the schema share. */
+export const token = z.int().positive()
+export const uuid = z.uuid()
+/** JSON text: bodies, states and step results stay text from end to end, so that a repeat sees the same value. */
+export const jsonText = z.string().max(1_048_576)
+/** A jsonb value that people and other languages read too: job payloads, arguments. */
+export const jsonb = z.json()
+export const jsonObject = z.record(z.string(), jsonb)
+/** Whole milliseconds; answers may be null where nothing is due. */
+export const milliseconds = z.number().nonnegative()
+export const timestamp = z.string().min(10)
+export const priority = z.enum(['low', 'normal', 'high', 'urgent'])
+
+/** What an element of a batch got: done, done before, not the caller's any more, or no such row. */
+export const rowVerdict = z.enum(['ok', 'repeat', 'stale', 'not_found'])
+
+/** Wraps the elements of a batch as the functions take them. */
+export const batchOf = <Element extends z.ZodType>(element: Element) => z.object({ p_batch: z.array(element).max(1000) })

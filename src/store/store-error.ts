@@ -1,0 +1,24 @@
+import { ActorError } from '../core/errors.ts'
+import type { FailureKind } from './failure.ts'
+
+/** The `details` of every STORE_FAILED. */
+export interface StoreFailureDetails extends Readonly<Record<string, unknown>> {
+  readonly kind: FailureKind
+  /** SQLSTATE, PostgREST's code or '' when nobody answered. */
+  readonly code: string
+  readonly hint?: string
+  readonly detail?: string
+  readonly status?: number
+  /** The function called or the relation read. */
+  readonly function?: string
+}
+
+/** Makes the one error that the store throws. */
+export function storeError(message: string, details: StoreFailureDetails, cause?: unknown): ActorError {
+  return new ActorError('STORE_FAILED', message, cause === undefined ? { details } : { cause, details })
+}
+
+/** What kind of failure an error of the store is; undefined when it is not the store's. */
+export function storeFailureKind(error: unknown): FailureKind | undefined {
+  return error instanceof ActorError && error.code === 'STORE_FAILED' ? (error.details as StoreFailureDetails).kind : undefined
+}
