@@ -144,8 +144,7 @@ begin
     execute format('alter function %s set plan_cache_mode = force_generic_plan', v_function);
     execute format('alter function %s set enable_seqscan = off', v_function);
     execute format('alter function %s set enable_bitmapscan = off', v_function);
-    -- What is switched off counts as very dear, and what is dear gets compiled: seconds for a statement of a millisecond.
-    execute format('alter function %s set jit = off', v_function);
+    execute format('alter function %s set jit = off', v_function); -- a scan that cannot be avoided has a cost that would start it
   end loop;
 end $$;
 
@@ -357,7 +356,8 @@ do $$ begin perform
   troupe.constrain('agent_messages', 'agent_messages_payload_size', 'check (pg_column_size(payload) <= 8388608)'),
   troupe.constrain('agent_messages', 'agent_messages_body_size', 'check (octet_length(body) <= 1048576)'); end $$;
 
-create index if not exists agent_messages_unread on public.agent_messages (to_agent, created_at) where read = false;
+-- The legacy agents ask for the newest unread ones that are for them or for all.
+create index if not exists agent_messages_unread on public.agent_messages (created_at) where read = false;
 create index if not exists agent_messages_created on public.agent_messages (created_at);
 create unique index if not exists agent_messages_reply on public.agent_messages (reply_to) where reply_to is not null;
 create unique index if not exists agent_messages_send_key on public.agent_messages (from_agent, send_key) where send_key is not null;
@@ -1369,7 +1369,8 @@ begin
     select m.id, receiver.agent_id, m.from_agent, case when m.priority in ('urgent', 'high') then 0 else 1 end,
       case when p_log ? m.id::text then 'done' when p_delays ? m.id::text then 'scheduled' else 'ready' end,
       case when not p_delays ? m.id::text and receiver.lease_token = (p_stamps ->> receiver.agent_id)::bigint
-        and not exists (select from public.agent_deliveries w where w.agent_id = receiver.agent_id and w.token is null and w.status = 'ready')
+        and (select true from public.agent_deliveries w -- not exists: it would collect what waits for everybody, and hash it
+          where w.agent_id = receiver.agent_id and w.token is null and w.status = 'ready' limit 1) is null
         then receiver.lease_token end,
       p_now + troupe.ms((p_delays ->> m.id::text)::numeric),
       case when receiver.lease_token is null then coalesce(m.expires_at, p_now + troupe.unknown_address_patience()) else m.expires_at end,
@@ -1561,7 +1562,7 @@ begin
   loop
     v_message := null;
     if not exists (select from public.agent_deliveries d
-      where d.message_id = v_timer.message_id and d.agent_id = p_agent and d.status = 'ready')
+      where d.message_id = v_timer.message_id and d.agent_id = p_agent and d.finished_at is null)
     then
       v_message := gen_random_uuid();
       perform troupe.insert_messages(jsonb_build_array(jsonb_build_object('id', v_message, 'from_agent', p_agent, 'to_agent', p_agent,
@@ -1589,6 +1590,7 @@ end $$;
 -- Moves up to p_limit waiting messages, together about p_bytes but at least one, into the memory of the incarnation with this
 -- token. A quarter of the room is kept for ordinary messages, so that express ones cannot starve them.
 -- p_have: ids that are in its memory. What is stamped for it and not among them is given again: that answer was lost.
+-- Ordered by token, too: that it is null does not tell the planner that the index is in the order of seq.
 create or replace function troupe.take(p_agent text, p_token bigint, p_limit integer, p_bytes bigint, p_have jsonb, p_now timestamptz)
 returns jsonb
 language plpgsql set search_path = '' as $$
@@ -1608,11 +1610,11 @@ begin
   v_ids := v_ids || array(
     select d.message_id from public.agent_deliveries d
     where d.agent_id = p_agent and d.token is null and d.rank = 0 and d.status = 'ready'
-    order by d.seq limit least(v_room, greatest(1, v_room - v_room / 4)) for update skip locked);
+    order by d.token, d.seq limit least(v_room, greatest(1, v_room - v_room / 4)) for update skip locked);
   v_ids := v_ids || array(
     select d.message_id from public.agent_deliveries d
     where d.agent_id = p_agent and d.token is null and d.rank = 1 and d.status = 'ready'
-    order by d.seq limit p_limit - cardinality(v_ids) for update skip locked);
+    order by d.token, d.seq limit p_limit - cardinality(v_ids) for update skip locked);
   v_ids := array(
     select sized.id from (
       select waiting.id, waiting.place, sum(size.bytes) over (order by waiting.place) - size.bytes as before
@@ -1861,8 +1863,9 @@ begin
     dead_reason = case v_outcome when 'dead' then coalesce(p_turn ->> 'reason', 'failed')
       when 'interrupted' then case v_status when 'dead' then 'interrupted' end end,
     error = coalesce(left(p_turn ->> 'error', 10000), d.error)
-    where d.message_id = v_message and d.agent_id = p_turn ->> 'agent_id' and d.status = 'ready' and d.token = v_token
-      and d.attempts = v_attempts and d.interruptions = coalesce(v_interruptions, d.interruptions);
+    -- That is: ready. Said so, the planner would look for it among all that is ready in the agent's mailbox.
+    where d.message_id = v_message and d.agent_id = p_turn ->> 'agent_id' and d.finished_at is null and d.status <> 'scheduled'
+      and d.token = v_token and d.attempts = v_attempts and d.interruptions = coalesce(v_interruptions, d.interruptions);
   if found then
     return 'ok';
   end if;
@@ -2813,8 +2816,14 @@ create or replace view public.v_active_jobs with (security_invoker = true) as
   select j.id, j.job_type, j.status, j.priority, j.created_by, j.assigned_to, j.target_agent, j.created_at, j.assigned_at, j.started_at,
     j.run_at, j.attempt, j.max_attempts, j.lease_expires_at, j.error_message,
     round((extract(epoch from now() - j.created_at) / 60)::numeric, 1) as age_minutes
-  from public.agent_jobs j
-  where j.status in ('pending', 'assigned', 'in_progress');
+  from ( -- each part has an index of its own, the whole has none
+    select p.id from public.agent_jobs p where p.status = 'pending' and p.target_agent is null
+    union all
+    select p.id from public.agent_jobs p where p.status = 'pending' and p.target_agent is not null
+    union all
+    select r.id from public.agent_jobs r where r.status in ('assigned', 'in_progress')
+  ) active
+  join public.agent_jobs j on j.id = active.id;
 
 create or replace view public.v_agent_dashboard with (security_invoker = true) as
   select s.agent_id, s.agent_name, s.agent_type, s.status, s.current_job, s.last_heartbeat, s.last_activity, s.capabilities,

@@ -2,13 +2,12 @@
 // The only importer of @supabase/lite, for a server (DATABASE_URL) as well: what it prints can be silenced only in a thread.
 
 import { randomBytes } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import v8 from 'node:v8'
 import { parentPort, workerData } from 'node:worker_threads'
 import { App } from '@supabase/lite'
-import { createPgliteConnection, type PgliteConnection } from '@supabase/lite/pglite'
-import { createPostgresConnection, type PostgresConnection } from '@supabase/lite/postgres'
+import type { PgliteConnection } from '@supabase/lite/pglite'
+import type { PostgresConnection } from '@supabase/lite/postgres'
 import type { Database } from './database.ts'
 import { findJsonFields, type JsonFields, quoteJsonScalars } from './json-fields.ts'
 import { createLane } from './lane.ts'
@@ -42,7 +41,7 @@ interface Opened {
   readonly database: Database
 }
 
-function open(target: ThreadTarget): Promise<Opened> | Opened {
+function open(target: ThreadTarget): Promise<Opened> {
   switch (target.kind) {
     case 'pglite':
       return openFolder(target.folder, target.archive)
@@ -56,10 +55,10 @@ async function openFolder(folder: string, archive: string): Promise<Opened> {
   globalThis.fetch = () => Promise.reject(new Error('The embedded store calls nobody'))
   const path = join(folder, 'db')
   await unpackDatabase(archive, path)
-  await refuseOtherMajor(path, archive)
   // Optimising the 9 MB of WebAssembly would cost 350 MB for 10 % more speed.
   const flags = ['wasm-tier-up', 'wasm-dynamic-tiering']
   for (const flag of flags) v8.setFlagsFromString(`--no-${flag}`)
+  const { createPgliteConnection } = await import('@supabase/lite/pglite')
   const connection = await createPgliteConnection({
     url: path,
     pgliteOptions: { postgresqlconf: ['shared_buffers=8MB', 'max_wal_size=64MB', 'min_wal_size=8MB'] },
@@ -70,17 +69,8 @@ async function openFolder(folder: string, archive: string): Promise<Opened> {
   return { connection, database: pgliteDatabase(connection.driver) }
 }
 
-/** A folder made by another major version of PostgreSQL cannot be opened, and trying may damage it. */
-async function refuseOtherMajor(path: string, archive: string): Promise<void> {
-  const found = (await readFile(join(path, 'PG_VERSION'), 'utf8')).trim()
-  const expected = /pg(\d+)/.exec(archive)?.[1]
-  if (found === expected) return
-  throw new Error(
-    `${path} was made by PostgreSQL ${found}, this version of Troupe has ${expected}: keep the folder and start with another one`,
-  )
-}
-
-function openServer(url: string, connections: number): Opened {
+async function openServer(url: string, connections: number): Promise<Opened> {
+  const { createPostgresConnection } = await import('@supabase/lite/postgres')
   const options = {
     // A transaction pooler gives every transaction another session, where no prepared statement is.
     prepare: new URL(url).port !== '6543',

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as delay } from 'node:timers/promises'
 import * as z from 'zod'
+import { ActorError } from '../core/errors.ts'
 
 const holderSchema = z.object({ pid: z.number().int(), url: z.url(), key: z.string() })
 
@@ -34,7 +35,6 @@ const pause = 50
 
 /** Locks the folder, or finds the process that has it: somebody to join, or somebody who does not answer. */
 export async function enterFolder(folder: string, { patience, isAlive, signal }: EnterOptions): Promise<Entry> {
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
   const limit = performance.now() + patience
   while (true) {
     const lock = tryLock(folder)
@@ -48,13 +48,13 @@ export async function enterFolder(folder: string, { patience, isAlive, signal }:
 
 /** An SQLite lock because it dies with its process, whereas in containers every process may have the pid of the last one. */
 function tryLock(folder: string): FolderLock | undefined {
-  const database = new DatabaseSync(join(folder, 'lock.db'), { timeout: 0 })
+  const database = openLock(folder)
   try {
     database.exec('begin exclusive')
   } catch (error) {
     database.close()
     if ((error as { errcode?: number }).errcode === sqliteBusy) return undefined
-    throw error
+    throw unusable(folder, error)
   }
   const path = join(folder, 'run.json')
   return {
@@ -72,6 +72,19 @@ function tryLock(folder: string): FolderLock | undefined {
 }
 
 const sqliteBusy = 5
+
+function openLock(folder: string): DatabaseSync {
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    return new DatabaseSync(join(folder, 'lock.db'), { timeout: 0 })
+  } catch (error) {
+    throw unusable(folder, error)
+  }
+}
+
+function unusable(folder: string, cause: unknown): ActorError {
+  return new ActorError('CONFIG_INVALID', `The folder ${folder} cannot be used: ${(cause as Error).message}`, { cause })
+}
 
 async function readHolder(folder: string): Promise<Holder | undefined> {
   try {

@@ -51,6 +51,7 @@ const resourceLimits = { maxYoungGenerationSizeMb: 6, maxOldGenerationSizeMb: 25
 /** Starts a store thread; resolves when its database is open. It is ended when it has work and answers nothing for `hangAfter`. */
 export async function startThread(target: ThreadTarget, hangAfter: number): Promise<ThreadSession> {
   const worker = new Worker(entry, { workerData: target, env: threadEnv(), execArgv: [], resourceLimits, stdout: true, stderr: true })
+  for (const stream of [worker.stdout, worker.stderr]) stream.resume() // unread, it would pile up
   const session = superviseWorker(worker, hangAfter)
   try {
     await session.ready

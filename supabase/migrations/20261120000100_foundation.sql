@@ -125,7 +125,5 @@ begin
     execute format('alter function %s set enable_seqscan = off', v_function);
     execute format('alter function %s set enable_bitmapscan = off', v_function);
     execute format('alter function %s set jit = off', v_function); -- a scan that cannot be avoided has a cost that would start it
-    -- What is switched off counts as very dear, and what is dear gets compiled: seconds for a statement of a millisecond.
-    execute format('alter function %s set jit = off', v_function);
   end loop;
 end $$;

@@ -5,8 +5,14 @@ create or replace view public.v_active_jobs with (security_invoker = true) as
   select j.id, j.job_type, j.status, j.priority, j.created_by, j.assigned_to, j.target_agent, j.created_at, j.assigned_at, j.started_at,
     j.run_at, j.attempt, j.max_attempts, j.lease_expires_at, j.error_message,
     round((extract(epoch from now() - j.created_at) / 60)::numeric, 1) as age_minutes
-  from public.agent_jobs j
-  where j.status in ('pending', 'assigned', 'in_progress');
+  from ( -- each part has an index of its own, the whole has none
+    select p.id from public.agent_jobs p where p.status = 'pending' and p.target_agent is null
+    union all
+    select p.id from public.agent_jobs p where p.status = 'pending' and p.target_agent is not null
+    union all
+    select r.id from public.agent_jobs r where r.status in ('assigned', 'in_progress')
+  ) active
+  join public.agent_jobs j on j.id = active.id;
 
 create or replace view public.v_agent_dashboard with (security_invoker = true) as
   select s.agent_id, s.agent_name, s.agent_type, s.status, s.current_job, s.last_heartbeat, s.last_activity, s.capabilities,

@@ -1,22 +1,37 @@
 import { randomUUID } from 'node:crypto'
 import postgres from 'postgres'
 import { expect, test } from 'vitest'
-import { addPending, keepHistory } from '../../bench/history.ts'
+import { historyStatements, pendingStatement } from '../../bench/history.ts'
 import { freshDatabase } from '../postgres.ts'
 import type { Client } from '../postgres-setup.ts'
 import { type Executed, offencesOf, readPlans, reportPlans } from './plans.ts'
 
-/** Sorts that are meant: what they sort was brought or taken by the call itself, never a table. */
-const sorts = [
-  { name: 'several types: their heads are merged by age, at most limit * types rows a priority', of: /unnest\(v_types\) as kind/ },
-  { name: 'a claim answers its jobs in order', of: /from given g order by/ },
-  { name: 'jobs are locked in the order of their ids', of: /jsonb_to_recordset\(p_batch\) as i\(job_id uuid.* order by job_id/ },
+/** What is meant, each up to `limit` rows; a sort of what the call itself brought or took is no sort of a table. */
+const excuses = [
+  { name: 'a claim of several types merges their heads by age', kind: 'sort', of: /unnest\(v_types\) as kind/ },
+  { name: 'a claim gives its jobs in order', kind: 'sort', of: /from given g order by/ },
+  { name: 'a repeated claim gives its jobs in order', kind: 'sort', of: /from unnest\(p_ids, p_tokens\) as given/ },
+  {
+    name: 'jobs are locked in the order of their ids',
+    kind: 'sort',
+    of: /jsonb_to_recordset\(p_batch\) as i\(job_id uuid.* order by job_id/,
+  },
+  { name: 'agents are counted in the order of their names', kind: 'sort', of: /group by ended.agent order by ended.agent/ },
+  { name: 'agents are synchronized in the order of their names', kind: 'sort', of: /p_batch -> 'agents'.* order by a ->> 'agent_id'/ },
+  {
+    name: 'leases are locked in the order of their names',
+    kind: 'sort',
+    of: /from public.agent_leases l where l.agent_id (in|=).* for share/,
+  },
+  { name: 'messages are delivered and answered in the order they were given', kind: 'sort', of: /order by told.place|order by place/ },
+  { name: 'of full mailboxes the first is named', kind: 'sort', of: /where l.mailbox_limit is not null/ },
+  { name: 'a broadcast reads who is registered', kind: 'seq scan', of: /insert into public.agent_deliveries as d/ },
 ] as const
-const sortLimit = 100
+const limit = 100
 
 /** The middle of much work, which the planner does not know of: its statistics are of the time before. */
 async function addWork(sql: Client): Promise<void> {
-  for (const [type, count] of Object.entries({ work: 15_000, scan: 3_000, deep: 2_000 })) await addPending(sql, count, type)
+  for (const [type, count] of Object.entries({ work: 15_000, scan: 3_000, deep: 2_000 })) await sql.unsafe(pendingStatement(count, type))
   await sql`update public.agent_jobs set priority = 1 + seq % 10 where status = 'pending'`
   await sql`update public.agent_jobs set run_at = now() + interval '1 day' where status = 'pending' and seq % 20 = 0`
   await sql`update public.agent_jobs set target_agent = 'a', assigned_to = 'a' where status = 'pending' and seq % 10 = 3`
@@ -29,7 +44,7 @@ async function addWork(sql: Client): Promise<void> {
       returning id, from_agent, to_agent
     )
     insert into public.agent_deliveries (message_id, agent_id, from_agent, status, token, due_at, expires_at)
-    select id, to_agent, from_agent, case when n % 5 = 0 then 'scheduled' else 'ready' end, case when n % 5 > 2 and to_agent = 'a' then 1 end,
+    select id, to_agent, from_agent, case when n % 5 = 0 then 'scheduled' else 'ready' end, case when n % 20 = 1 then 1 end,
       case when n % 5 = 0 then now() + case when n % 50 = 0 then interval '-1 s' else interval '1 day' end end,
       case when n % 7 = 0 then now() + case when n % 3 = 0 then interval '-1 s' else interval '1 day' end end
     from (select *, row_number() over () as n from told) numbered`
@@ -49,19 +64,21 @@ async function callAll(sql: Client, round: number): Promise<void> {
     const [row] = await sql.unsafe(`select public.${name}($1::text::jsonb) as answer`, [JSON.stringify(args)])
     return row?.answer
   }
-  const { agents } = await call<{ agents: Holder[] }>('sync_node', {
+  const { agents } = await call<{ agents: (Holder & { state: { version: number } | null })[] }>('sync_node', {
     node_id: 'n',
     agents: ['a', 'b'].map((agent_id) => ({ agent_id, action: 'take' })),
   })
   const [a, b] = agents.map(({ agent_id, lease_token }) => ({ agent_id, lease_token }))
+  const version = agents[0]?.state?.version ?? 0
   if (!a || !b) throw new Error('sync_node gave no leases')
   const running = await callJobs(call, a, round)
   await callAsOriginal(sql)
-  await callTurns(sql, call, { a, b, running, round })
+  await callTurns(sql, call, { a, b, version, running, round })
   await call('sweep_rows', { limit: 50 })
   await call('prune_rows', {})
   await sql`select * from public.v_dead_letters order by died_at desc limit 50`
   await sql`select * from public.v_dead_jobs order by died_at desc limit 50`
+  await sql`select id from public.v_active_jobs limit 50`
 }
 
 async function callJobs(call: Call, a: Holder, round: number): Promise<Job> {
@@ -114,14 +131,16 @@ async function callAsOriginal(sql: Client): Promise<void> {
   await sql`update public.agent_messages set read = true, read_at = now() where id = ${unread[0]?.id}`
 }
 
-async function callTurns(sql: Client, call: Call, { a, b, running, round }: { a: Holder; b: Holder; running: Job; round: number }) {
+type Turns = { a: Holder; b: Holder; version: number; running: Job; round: number }
+async function callTurns(sql: Client, call: Call, { a, b, version, running, round }: Turns): Promise<void> {
   const stamps = { b: b.lease_token }
   const note = (to_agent: string | null, more = {}) => ({ id: randomUUID(), from_agent: 's', to_agent, type: 'note', body: '1', ...more })
   const [ask, keyed] = [note('b'), note('b', { send_key: `ask-${round}` })]
   await call('send_messages', { messages: [ask, keyed, note(null), note('b', { delay_ms: 60_000 })], stamps })
   await call('send_messages', { messages: [{ ...keyed, id: randomUUID() }], stamps })
-  const [taken] = await call<{ messages: { id: string }[] }[]>('take_messages', [{ ...a, limit: 20 }])
-  const ids = taken?.messages.map(({ id }) => id) ?? []
+  const [taken] = await call<{ messages: { id: string; attempts: number }[] }[]>('take_messages', [{ ...a, limit: 20 }])
+  const messages = taken?.messages ?? []
+  const ids = messages.map(({ id }) => id)
   await call('take_messages', [{ ...a, limit: 20, have: ids }])
   const step = { ...a, message_id: ids[0], key: 'k' }
   await call('save_steps', [
@@ -131,13 +150,13 @@ async function callTurns(sql: Client, call: Call, { a, b, running, round }: { a:
   await call('call_functions', [{ ...step, key: 'f', fn: 'expire_opportunities', args: { limit: 1 } }])
 
   const trade = { idempotency_key: `trade-${round}` }
-  const message = (nth: number) => ({ ...a, message: { id: ids[nth], attempts: 0 } })
+  const message = (nth: number) => ({ ...a, message: { id: ids[nth], attempts: messages[nth]?.attempts } })
   const batch = {
     turns: [
       {
         ...message(0),
         steps: true,
-        state: { version: round, value: '{"n":1}' },
+        state: { version, value: '{"n":1}' },
         messages: [note('b'), note('py-1')],
         jobs: [{ job_type: 'work' }],
         timers: [{ name: 'tick', type: 'tick', every_ms: 1 }],
@@ -163,7 +182,7 @@ async function callTurns(sql: Client, call: Call, { a, b, running, round }: { a:
 
 test('67: among a million ended jobs no hot statement scans, sorts or throws rows away', { timeout: 300_000 }, async () => {
   await using db = await freshDatabase({ max: 1 })
-  await keepHistory(db.sql, { jobs: 1_000_000, messages: 300_000, executions: 100_000 })
+  for (const statement of historyStatements({ jobs: 1_000_000, messages: 300_000, executions: 100_000 })) await db.sql.unsafe(statement)
   await addWork(db.sql)
 
   const notices: string[] = []
@@ -182,12 +201,12 @@ test('67: among a million ended jobs no hot statement scans, sorts or throws row
   const excused = new Set<string>()
   const offences = executed.flatMap((statement) =>
     offencesOf(statement).flatMap(({ kind, what, amount }) => {
-      const excuse = kind === 'sort' && amount <= sortLimit && sorts.find(({ of }) => of.test(statement.query))
+      const excuse = excuses.find((meant) => meant.kind === kind && amount <= limit && meant.of.test(statement.query))
       if (excuse) excused.add(excuse.name)
       return excuse ? [] : [`${kind}: ${what}, ${amount}, in ${statement.query.slice(0, 300)}`]
     }),
   )
   expect([...new Set(offences)]).toEqual([])
-  expect([...excused].sort()).toEqual(sorts.map(({ name }) => name).sort())
+  expect([...excused].sort()).toEqual(excuses.map(({ name }) => name).sort())
   expect(executed.length).toBeGreaterThan(7 * 100)
 })

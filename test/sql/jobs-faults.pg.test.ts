@@ -46,6 +46,7 @@ class Ledger {
 
   /** Resolves once so many jobs are completed. */
   reached(count: number): Promise<void> {
+    if (this.claimed.length >= count) return Promise.resolve()
     return new Promise((resolve) => this.#waiting.push({ count, resolve }))
   }
 

@@ -33,7 +33,7 @@ describe('the command line', () => {
     [['db', 'serve', '--port', 'x'], {}, '--port: expected a number from 0 to 65535, found "x"'],
     [['db', 'reset'], {}, 'no terminal to ask on, pass --yes'],
     [['db', 'reset', '--yes'], { DATABASE_URL: 'postgres://h/d' }, 'for the embedded store only'],
-    [['start'], { ENABLE_SUPABASE: 'true' }, 'found no SUPABASE_URL and SUPABASE_SERVICE_KEY'],
+    [['db', 'status'], { ENABLE_SUPABASE: 'true' }, 'found no SUPABASE_URL and SUPABASE_SERVICE_KEY'],
     [
       ['db', 'query', 'select 1'],
       { SUPABASE_URL: 'https://a.supabase.co', SUPABASE_SERVICE_KEY: 'sb_secret_0123456789' },
@@ -56,8 +56,8 @@ describe('the command line', () => {
 
 // In this order, as opening the folder takes a second or two: made, then served for everything else, then made anew.
 describe('the embedded store', () => {
-  test('is made and shown by the first start', async () => {
-    const { code, out, err } = await troupe(['start'])
+  test('is made and shown by the first command', async () => {
+    const { code, out, err } = await troupe(['db', 'status'])
     expect({ code, err }).toEqual({ code: 0, err: '' })
     expect(out).toMatch(
       /^store +embedded: .troupe, served at http:\/\/127\.0\.0\.1:\d+\ndatabase +PostgreSQL 18\.6\nschema +\d{14} \(\d+ migrations/,
@@ -68,11 +68,11 @@ describe('the embedded store', () => {
   test('is served until it is told to stop, and other commands go through the server', async () => {
     const server = startTroupe(['db', 'serve', '--port', '0', '--json'], { cwd: folder.path })
     const { url, pid, key } = JSON.parse(await firstLine(server))
-    const [rows, table, wrong, start, migrate, second, reset, answer] = await Promise.all([
+    const [rows, table, wrong, status, migrate, second, reset, answer] = await Promise.all([
       troupe(['db', 'query', '-', '--json'], {}, "select key, value from system_config where key = 'risk_mode'"),
       troupe(['db', 'query', "create table t (a text); insert into t values (E'\\x1b[31m\\n'), (null); select a, 1 as b from t"]),
       troupe(['db', 'query', 'selec 1']),
-      troupe(['start', '--json']),
+      troupe(['db', 'status', '--json']),
       troupe(['db', 'migrate']),
       troupe(['db', 'serve', '--port', '0']),
       troupe(['db', 'reset', '--yes']),
@@ -85,7 +85,7 @@ describe('the embedded store', () => {
       rows: JSON.parse(rows.out),
       table: table.out,
       wrong: [wrong.code, wrong.err],
-      start: JSON.parse(start.out),
+      status: JSON.parse(status.out),
       migrate: [migrate.code, migrate.out.split(':')[0]],
       second: [second.code, second.err],
       reset: [reset.code, reset.err],
@@ -97,7 +97,7 @@ describe('the embedded store', () => {
       rows: [{ key: 'risk_mode', value: 'normal' }],
       table: 'a       b\n──────  ─\n·[31m⏎  1\n        1\n2 rows\n',
       wrong: [1, 'error syntax error at or near "selec"\n'],
-      start: expect.objectContaining({
+      status: expect.objectContaining({
         store: 'embedded',
         where: `.troupe, joined through process ${pid} at ${url}`,
         applied: [],

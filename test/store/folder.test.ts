@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { readFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, test } from 'vitest'
@@ -47,6 +47,16 @@ test.skipIf(process.platform !== 'linux')('a frozen holder keeps the folder', as
   child.kill('SIGSTOP')
   while (!/\) T /.test(await readFile(`/proc/${child.pid}/stat`, 'utf8'))) await delay(1)
   expect(await enterFolder(folder.path, { patience: 300, isAlive: nobody })).toMatchObject({ kind: 'held', holder: { pid: child.pid } })
+})
+
+test('a path that cannot be a folder is a matter of the configuration', async () => {
+  await using folder = await tempFolder()
+  const path = join(folder.path, 'file')
+  await writeFile(path, '')
+  await expect(enterFolder(path, { patience: 0, isAlive: nobody })).rejects.toMatchObject({
+    code: 'CONFIG_INVALID',
+    message: expect.stringContaining(`The folder ${path} cannot be used`),
+  })
 })
 
 test('whoever waits gets the folder when it is released', async () => {

@@ -22,6 +22,7 @@ export const outgoingMessage = z.object({
   /** The receiver keeps its mailbox in memory only; the row is a record. */
   log: z.boolean().optional(),
 })
+export type OutgoingMessage = z.input<typeof outgoingMessage>
 
 const delivery = z.object({
   agent_id: z.string(),
@@ -46,11 +47,14 @@ export const sentMessage = z.discriminatedUnion('verdict', [
     reason: z.string().optional(),
   }),
 ])
+export type SentMessage = z.output<typeof sentMessage>
+
 const sendVerdict = z.discriminatedUnion('verdict', [
   ...sentMessage.options,
   z.object({ verdict: z.literal('stale'), id: uuid.nullable() }),
   z.object({ verdict: z.literal('failed'), id: uuid.nullable(), code: z.string(), error: z.string() }),
 ])
+export type SendVerdict = z.output<typeof sendVerdict>
 
 export const refill = z.object({
   agent_id: z.string(),
@@ -59,6 +63,7 @@ export const refill = z.object({
   /** What the incarnation holds or handles; everything else that is stamped for it is given again. */
   have: z.array(uuid).optional(),
 })
+export type Refill = z.input<typeof refill>
 
 export const waitingMessage = z.object({
   id: uuid,
@@ -89,6 +94,7 @@ export const takenMessages = z.array(
     next_in_ms: z.number().nullable().optional(),
   }),
 )
+export type TakenMessages = z.output<typeof takenMessages>[number]
 
 export const replies = z.array(
   z.object({
@@ -98,6 +104,7 @@ export const replies = z.array(
     reason: z.string().optional(),
   }),
 )
+export type KnownReply = z.output<typeof replies>[number]
 
 const deliveryVerdicts = z.array(z.object({ id: uuid, agent_id: z.string(), verdict: rowVerdict }))
 
