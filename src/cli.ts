@@ -6,6 +6,7 @@ import { dbMigrate } from './cli/db-migrate.ts'
 import { dbQuery } from './cli/db-query.ts'
 import { dbReset } from './cli/db-reset.ts'
 import { dbServe } from './cli/db-serve.ts'
+import { dbStatus } from './cli/db-status.ts'
 import { type Commands, commandHelp, groupHelp, nearest } from './cli/help.ts'
 import { styled } from './cli/print.ts'
 import { start } from './cli/start.ts'
@@ -13,6 +14,7 @@ import { ActorError } from './core/errors.ts'
 
 const commands: Commands = {
   start,
+  'db status': dbStatus,
   'db serve': dbServe,
   'db query': dbQuery,
   'db migrate': dbMigrate,

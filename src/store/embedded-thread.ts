@@ -55,17 +55,21 @@ async function openFolder(folder: string, archive: string): Promise<Opened> {
   globalThis.fetch = () => Promise.reject(new Error('The embedded store calls nobody'))
   const path = join(folder, 'db')
   await unpackDatabase(archive, path)
-  // Optimising the 9 MB of WebAssembly would cost 350 MB for 10 % more speed.
-  const flags = ['wasm-tier-up', 'wasm-dynamic-tiering']
-  for (const flag of flags) v8.setFlagsFromString(`--no-${flag}`)
+  // Optimising the 9 MB of WebAssembly would cost 60 to 350 MB for 10 % more speed. The flags are the whole process's and must
+  // stay: functions are compiled when first called, so giving the optimiser back after the start gives it PGlite too.
+  for (const flag of ['--no-wasm-tier-up', '--no-wasm-dynamic-tiering']) v8.setFlagsFromString(flag)
   const { createPgliteConnection } = await import('@supabase/lite/pglite')
+  let printed: string[] | undefined = [] // of the start only: later every refused statement is one more line
+  const onStderr = (line: string) => printed !== undefined && printed.push(line) > 0
   const connection = await createPgliteConnection({
     url: path,
-    pgliteOptions: { postgresqlconf: ['shared_buffers=8MB', 'max_wal_size=64MB', 'min_wal_size=8MB'] },
+    pgliteOptions: { postgresqlconf: ['shared_buffers=8MB', 'max_wal_size=64MB', 'min_wal_size=8MB'], onStderr },
   })
-  await connection.driver.waitReady
-  // The database keeps what it was compiled with; the rest of the process gets its optimiser back.
-  for (const flag of flags) v8.setFlagsFromString(`--${flag}`)
+  await connection.driver.waitReady.catch((error: unknown) => {
+    const said = printed?.filter((line) => /FATAL|PANIC|ERROR/.test(line)).join('; ')
+    throw said ? new Error(said, { cause: error }) : error // PGlite's own error says nothing about why
+  })
+  printed = undefined
   return { connection, database: pgliteDatabase(connection.driver) }
 }
 

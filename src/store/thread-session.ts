@@ -44,7 +44,7 @@ const threadEnv = (cache = process.env.NODE_COMPILE_CACHE) => ({
   ...(cache ? { NODE_COMPILE_CACHE: cache } : {}),
 })
 
-// Measured under load: 289 MB for the process with these limits; 330 without the second, 511 to 569 without the first.
+// Measured under load: about 300 MB for the process with these limits; 330 without the second, 511 to 569 without the first.
 // Less than 256 for the second, and a body of 32 MB would end the thread.
 const resourceLimits = { maxYoungGenerationSizeMb: 6, maxOldGenerationSizeMb: 256 }
 

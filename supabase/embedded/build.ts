@@ -2,10 +2,10 @@
 // neither. It holds no schema, so only a new PGlite makes it stale. Run: npx node supabase/embedded/build.ts
 
 import nodeCrypto from 'node:crypto'
-import { globSync } from 'node:fs'
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { readdirSync } from 'node:fs'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { constants, zstdCompressSync } from 'node:zlib'
 import { PGlite } from '@electric-sql/pglite'
 
@@ -23,7 +23,8 @@ try {
   await database.close()
   const tar = await archive(join(folder, 'db'))
   const packed = zstdCompressSync(tar, {
-    params: { [constants.ZSTD_c_compressionLevel]: 19, [constants.ZSTD_c_windowLog]: 26, [constants.ZSTD_c_checksumFlag]: 1 },
+    // Whoever unpacks needs a window of the same size, 2 MB.
+    params: { [constants.ZSTD_c_compressionLevel]: 19, [constants.ZSTD_c_windowLog]: 21, [constants.ZSTD_c_checksumFlag]: 1 },
   })
   const major = (await readFile(join(folder, 'db', 'PG_VERSION'), 'utf8')).trim()
   const path = join(import.meta.dirname, `pg${major}.tar.zst`)
@@ -33,16 +34,26 @@ try {
   await rm(folder, { recursive: true, force: true })
 }
 
-/** A ustar archive with sorted names and no times, owners or modes that depend on the machine. */
+/**
+ * A ustar archive without times, owners or modes that depend on the machine. The three databases hold the same files: side by
+ * side they compress to one.
+ */
 async function archive(root: string): Promise<Buffer> {
-  const names = globSync('**', { cwd: root }).filter((name) => name !== '' && name !== 'postmaster.pid')
-  const parts: Buffer[] = []
-  for (const name of names.sort()) {
-    const isFolder = (await stat(join(root, name))).isDirectory()
-    const bytes = isFolder ? Buffer.alloc(0) : await readFile(join(root, name))
-    parts.push(header(name, bytes.length, isFolder), bytes, Buffer.alloc((block - (bytes.length % block)) % block))
+  const entries = readdirSync(root, { recursive: true, withFileTypes: true })
+  const named = entries.map((entry) => ({ entry, name: relative(root, join(entry.parentPath, entry.name)) }))
+  const folders = named.filter(({ entry }) => entry.isDirectory()).sort((a, b) => compare(a.name, b.name))
+  const files = named.filter(({ entry, name }) => entry.isFile() && name !== 'postmaster.pid')
+  files.sort((a, b) => compare(a.entry.name, b.entry.name) || compare(a.name, b.name))
+  const parts = folders.map(({ name }) => header(name, 0, true))
+  for (const { name } of files) {
+    const bytes = await readFile(join(root, name))
+    parts.push(header(name, bytes.length, false), bytes, Buffer.alloc((block - (bytes.length % block)) % block))
   }
   return Buffer.concat([...parts, Buffer.alloc(2 * block)])
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
 }
 
 function header(name: string, size: number, isFolder: boolean): Buffer {

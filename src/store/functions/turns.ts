@@ -87,10 +87,12 @@ const agentSync = z.object({
   version: z.string().optional(),
 })
 
+export type AgentSync = z.input<typeof agentSync>
+
 /** What a node learns about one of its agents; `lease_token` and what follows only when it has just taken the lease. */
 const syncedAgent = z.object({
   agent_id: z.string(),
-  verdict: z.enum(['ok', 'stale', 'busy', 'older']),
+  verdict: z.enum(['ok', 'repeat', 'stale', 'busy', 'older']),
   lease_token: token.optional(),
   state: z.object({ version: z.int(), value: jsonText }).nullable().optional(),
   supervision: jsonObject.optional(),
@@ -98,6 +100,8 @@ const syncedAgent = z.object({
   node_id: z.string().nullable().optional(),
   expires_in_ms: z.number().optional(),
 })
+
+export type SyncedAgent = z.output<typeof syncedAgent>
 
 export const turnFunctions = {
   commit_turns: {
