@@ -14,15 +14,14 @@ export interface Migration {
 
 export type MigrationReport =
   | { readonly kind: 'migrated'; readonly applied: readonly string[]; readonly version: string }
-  | { readonly kind: 'newer'; readonly unknown: readonly string[] }
+  | { readonly kind: 'newer'; readonly found: string }
 
 /** Throws when the database is one that only a newer Troupe understands. */
 export function requireMigrated(report: MigrationReport): Extract<MigrationReport, { kind: 'migrated' }> {
   if (report.kind === 'migrated') return report
-  const list = report.unknown.join(', ')
   throw new ActorError(
     'CONFIG_INVALID',
-    `The database has a newer schema (unknown here: ${list}): start the newer version of Troupe that made it`,
+    `The database has the newer schema ${report.found}: start the version of Troupe that made it, or a later one`,
   )
 }
 
@@ -53,17 +52,9 @@ export function latestVersion(migrations: readonly Migration[]): string {
   return migrations.at(-1)?.version ?? ''
 }
 
-/**
- * What the ledger says about a database: which migrations it lacks, and which of its versions only a newer Troupe can have
- * made. A version from before our first one is somebody else's: a project may have migrations of its own.
- */
-export function compareLedger(known: readonly Migration[], applied: readonly string[]): { missing: Migration[]; unknown: string[] } {
-  const versions = new Set(known.map(({ version }) => version))
-  const first = known[0]?.version ?? ''
-  return {
-    missing: known.filter(({ version }) => !applied.includes(version)),
-    unknown: applied.filter((version) => !versions.has(version) && version > first),
-  }
+/** Which migrations a ledger lacks. Its other versions are somebody else's: a project may have migrations of its own. */
+export function missingFrom(applied: readonly string[], known: readonly Migration[]): Migration[] {
+  return known.filter(({ version }) => !applied.includes(version))
 }
 
 /** The ledger is the Supabase CLI's own, so that `supabase db push` and we agree on what is done. */
@@ -85,12 +76,13 @@ export async function applyMigrations(transaction: Transaction, migrations: read
   // A migration must not queue behind somebody's long transaction while everybody else queues behind the migration.
   await transaction.run(`set local lock_timeout = '60s'; select pg_advisory_xact_lock(${lockKey})`)
   await transaction.run(openLedger)
+  const found = await schemaVersion(transaction)
+  if (found > latestVersion(migrations)) return { kind: 'newer', found }
   const applied = await transaction.run('select version from supabase_migrations.schema_migrations order by version')
-  const { missing, unknown } = compareLedger(
-    migrations,
+  const missing = missingFrom(
     applied.map(({ version }) => String(version)),
+    migrations,
   )
-  if (unknown.length > 0) return { kind: 'newer', unknown }
   for (const { version, name, sql } of missing) {
     await transaction.run(sql).catch((error: unknown) => {
       const { message, ...rest } = sqlFailure(error)
@@ -104,4 +96,12 @@ export async function applyMigrations(transaction: Transaction, migrations: read
   }
   if (missing.length > 0) await transaction.run(`${shareLedger} notify pgrst, 'reload schema'`)
   return { kind: 'migrated', applied: missing.map(({ version, name }) => `${version}_${name}`), version: latestVersion(migrations) }
+}
+
+/** The version that the schema itself tells; empty before it is there. */
+async function schemaVersion(transaction: Transaction): Promise<string> {
+  const [row] = await transaction.run("select to_regprocedure('public.schema_version()') is not null as is_there")
+  if (row?.is_there !== true) return ''
+  const [told] = await transaction.run('select public.schema_version() as version')
+  return String(told?.version ?? '')
 }
