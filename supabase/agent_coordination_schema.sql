@@ -46,6 +46,7 @@ grant usage on schema public to service_role, authenticated;
 
 -- The server's clock, the only one that decides. Tests move it by `set troupe.clock_offset = '1 hour'`; a role that
 -- comes through the API cannot set it.
+-- In plpgsql, as all small functions that are called from others: an SQL function is parsed and planned again by every statement.
 create or replace function troupe.now() returns timestamptz
 language plpgsql volatile set search_path = '' as $$
 begin
@@ -53,9 +54,10 @@ begin
 end $$;
 
 create or replace function troupe.ms(p_ms numeric) returns interval
-language sql immutable set search_path = '' as $$
-  select make_interval(secs => p_ms / 1000.0)
-$$;
+language plpgsql immutable set search_path = '' as $$
+begin
+  return make_interval(secs => p_ms / 1000.0);
+end $$;
 
 -- Exponential backoff: base * 2^(attempt - 1), at most p_max_ms, with 20 % jitter so that a herd spreads out.
 create or replace function troupe.backoff(p_attempt integer, p_base_ms integer, p_max_ms integer) returns interval
@@ -798,20 +800,21 @@ language sql stable set search_path = '' as $$
   ) job
 $$;
 
--- Picks and locks up to p_limit pending jobs that are addressed to nobody, by priority, due time and age. p_types null means any type.
+-- Picks and locks up to p_limit pending jobs that are addressed to nobody, by priority, due time and age, and gives where they lie: a
+-- locked row stays there, and need not be looked up by its id. p_types null means any type.
 -- p_floor_at, p_floor_seq: for each priority the place before which nothing is pending any more; starting there spares the
 -- walk over index entries of jobs that are gone but cannot be vacuumed while somebody's transaction is old.
 create or replace function troupe.pick_jobs(p_types text[], p_limit integer, p_floor_at timestamptz[], p_floor_seq bigint[], p_now timestamptz)
-returns uuid[]
+returns tid[]
 language plpgsql set search_path = '' as $$
 declare
   v_types text[] := coalesce(p_types, troupe.pending_job_types());
 begin
   if cardinality(v_types) = 1 then
     return array(
-      select job.id from unnest(p_floor_at, p_floor_seq) with ordinality as floor(run_at, seq, priority)
+      select job.place from unnest(p_floor_at, p_floor_seq) with ordinality as floor(run_at, seq, priority)
       cross join lateral (
-        select j.id from public.agent_jobs j
+        select j.ctid as place from public.agent_jobs j
         where j.status = 'pending' and j.target_agent is null and j.job_type = v_types[1] and j.priority = floor.priority
           and j.run_at <= p_now and (j.run_at, j.seq) >= (floor.run_at, floor.seq)
         order by j.run_at, j.seq limit p_limit for update skip locked
@@ -819,11 +822,11 @@ begin
   end if;
   -- Several types: within a priority their heads are merged by age, a sort of at most limit * types rows.
   return array(
-    select job.id from unnest(p_floor_at, p_floor_seq) with ordinality as floor(run_at, seq, priority)
+    select job.place from unnest(p_floor_at, p_floor_seq) with ordinality as floor(run_at, seq, priority)
     cross join lateral (
-      select head.id from unnest(v_types) as kind(job_type)
+      select head.place from unnest(v_types) as kind(job_type)
       cross join lateral (
-        select j.id, j.run_at, j.seq from public.agent_jobs j
+        select j.ctid as place, j.run_at, j.seq from public.agent_jobs j
         where j.status = 'pending' and j.target_agent is null and j.job_type = kind.job_type and j.priority = floor.priority
           and j.run_at <= p_now and (j.run_at, j.seq) >= (floor.run_at, floor.seq)
         order by j.run_at, j.seq limit p_limit for update skip locked
@@ -845,12 +848,13 @@ declare
     or cardinality(v_floor_at) <> 10 or cardinality(v_floor_seq) <> 10, true);
   v_began timestamptz;
   v_claim public.agent_claims;
-  v_ids uuid[];
-  v_picked uuid[];
+  v_places tid[];
+  v_picked tid[];
   v_left integer;
   v_last record;
   v_below integer := 11; -- priorities before this one are exhausted
   v_jobs json;
+  v_ids uuid[];
   v_tokens bigint[];
 begin
   if p_claim_id is not null then
@@ -869,17 +873,17 @@ begin
     v_floor_at := array_fill('-infinity'::timestamptz, array[10]);
     v_floor_seq := array_fill(0::bigint, array[10]);
   end if;
-  v_ids := array(
-    select j.id from public.agent_jobs j
+  v_places := array(
+    select j.ctid from public.agent_jobs j
     where j.status = 'pending' and j.target_agent = p_agent and j.run_at <= p_now
       and (p_legacy or p_types is null or j.job_type = any (p_types))
     order by j.priority, j.run_at, j.seq limit p_limit for update skip locked);
-  v_left := p_limit - cardinality(v_ids);
+  v_left := p_limit - cardinality(v_places);
   if v_left > 0 then
     v_picked := troupe.pick_jobs(p_types, v_left, v_floor_at, v_floor_seq, p_now);
-    v_ids := v_ids || v_picked;
+    v_places := v_places || v_picked;
     if cardinality(v_picked) = v_left then
-      select j.priority, j.run_at, j.seq into v_last from public.agent_jobs j where j.id = v_picked[v_left];
+      select j.priority, j.run_at, j.seq into v_last from public.agent_jobs j where j.ctid = v_picked[v_left];
       v_below := v_last.priority;
       v_floor_at[v_below] := v_last.run_at;
       v_floor_seq[v_below] := v_last.seq;
@@ -897,13 +901,13 @@ begin
     v_full_at := p_now + least(greatest(interval '1 second', 20 * (clock_timestamp() - v_began)), interval '1 minute');
   end if;
 
-  if v_ids <> '{}' then
+  if v_places <> '{}' then
     with given as (
       update public.agent_jobs j set
         status = 'assigned', assigned_to = p_agent, assigned_at = p_now, started_at = null, attempt = j.attempt + 1,
         lease_token = j.lease_token + 1, lease_expires_at = p_now + least(p_lease_ms, j.timeout_ms) * interval '1 ms',
         reap_at = p_now + least(p_lease_ms, j.timeout_ms) * interval '1 ms', legacy_claim = p_legacy
-        where j.id = any (v_ids)
+        where j.ctid = any (v_places)
         returning j.id as job_id, j.job_type, j.payload, j.priority, j.attempt, j.max_attempts, j.lease_token, j.created_by,
           j.created_at, j.timeout_ms, j.run_at, j.seq
     )
@@ -980,13 +984,11 @@ end $$;
 create or replace function troupe.settle_jobs(p_batch jsonb, p_now timestamptz) returns json
 language plpgsql set search_path = '' as $$
 declare
-  v_ids uuid[];
   v_done uuid[];
   v_back uuid[] := '{}';
   v_completed text[]; -- by whom
   v_failed text[] := '{}';
 begin
-  select array_agg((e ->> 'job_id')::uuid order by place) into v_ids from jsonb_array_elements(p_batch) with ordinality as t(e, place);
   with ended as (
     update public.agent_jobs j set status = 'completed', completed_at = p_now, started_at = coalesce(j.started_at, j.assigned_at),
       result = i.result, error_message = null, lease_expires_at = null, reap_at = null
@@ -999,7 +1001,7 @@ begin
   )
   select coalesce(array_agg(id), '{}'), coalesce(array_agg(assigned_to), '{}') into v_done, v_completed from ended;
 
-  if cardinality(v_done) < cardinality(v_ids) then
+  if cardinality(v_done) < jsonb_array_length(p_batch) then
     with ended as (
       update public.agent_jobs j set
         status = case when verdict.dead is not null then 'failed' else 'pending' end,
@@ -1020,7 +1022,7 @@ begin
           select * from jsonb_to_recordset(p_batch) as i(job_id uuid, lease_token bigint, outcome text, result jsonb, error text,
             retryable boolean, retry_in_ms bigint) order by job_id
         ) i
-        join public.agent_jobs held on held.id = i.job_id and held.id = any (v_ids)
+        join public.agent_jobs held on held.id = i.job_id
         cross join lateral (select case
           when i.outcome = 'released' then null
           when i.retryable is false then 'fatal'
@@ -1034,8 +1036,8 @@ begin
   end if;
   perform troupe.count_jobs(v_completed, v_failed, p_now);
 
-  if cardinality(v_done) = cardinality(v_ids) then -- the ordinary case: nothing to look up
-    return (select json_agg(answer) from (select unnest(v_ids) as job_id, 'ok' as verdict) answer);
+  if cardinality(v_done) = jsonb_array_length(p_batch) then -- the ordinary case: nothing to look up
+    return (select json_agg(answer) from (select (e ->> 'job_id')::uuid as job_id, 'ok' as verdict from jsonb_array_elements(p_batch) e) answer);
   end if;
   -- A token may end its job once, in one way: what the row says under that token decides, so that one batch may name a job twice.
   return (
@@ -1050,7 +1052,7 @@ begin
     from (
       select place, (e ->> 'job_id')::uuid as job_id, (e ->> 'lease_token')::bigint as lease_token, e ->> 'outcome' as outcome
       from jsonb_array_elements(p_batch) with ordinality as t(e, place)
-    ) i left join public.agent_jobs j on j.id = i.job_id and j.id = any (v_ids));
+    ) i left join public.agent_jobs j on j.id = i.job_id);
 end $$;
 
 -- Ends running jobs. Each element: {job_id, lease_token, outcome: completed | failed | released, result?: jsonb, error?: text,
@@ -1131,6 +1133,10 @@ begin
   if exists (select from jsonb_array_elements(v_batch) e where (e ->> 'delay_ms')::numeric < 0) then
     perform troupe.refuse('PT400', 'create_jobs: delay_ms is negative', 'delay_ms is 0 or more');
   end if;
+  -- Whoever creates jobs of the same keys waits here, in one order for all: the index would let batches wait for each other.
+  perform pg_catalog.pg_advisory_xact_lock(wanted.key) from (
+    select distinct pg_catalog.hashtextextended(concat(e ->> 'job_type', ' ', e ->> 'dedupe_key'), 2) as key
+    from jsonb_array_elements(v_batch) e where e ->> 'dedupe_key' is not null order by key) wanted;
   loop
     with created as (
       insert into public.agent_jobs (id, job_type, payload, priority, created_by, target_agent, assigned_to, dedupe_key, created_at,
@@ -1336,9 +1342,10 @@ end $$;
 
 -- Whether a call comes from the incarnation that lock_leases found. Without a token nobody is.
 create or replace function troupe.is_holder(p_held jsonb, p_agent text, p_token jsonb) returns boolean
-language sql immutable set search_path = '' as $$
-  select coalesce(jsonb_typeof(p_token) = 'number' and p_held -> p_agent = p_token, false)
-$$;
+language plpgsql immutable set search_path = '' as $$
+begin
+  return coalesce(jsonb_typeof(p_token) = 'number' and p_held -> p_agent = p_token, false);
+end $$;
 
 -- The agents whose leases decide where messages go: an incarnation that is named in a stamp must not be replaced while rows
 -- are stamped for it, or its successor would never see them.
@@ -1349,11 +1356,12 @@ $$;
 
 -- What a sender's host learns of a delivery. stamped: it belongs into the mailbox in memory that p_stamps names.
 create or replace function troupe.describe_delivery(p_delivery public.agent_deliveries, p_stamps jsonb) returns jsonb
-language sql immutable set search_path = '' as $$
-  select jsonb_build_object('agent_id', (p_delivery).agent_id, 'seq', (p_delivery).seq, 'status', (p_delivery).status,
-    'stamped', (p_delivery).status = 'ready' and coalesce((p_delivery).token = (p_stamps ->> (p_delivery).agent_id)::bigint, false))
-    || case when (p_delivery).is_unknown then '{"unknown": true}'::jsonb else '{}' end
-$$;
+language plpgsql immutable set search_path = '' as $$
+begin
+  return jsonb_build_object('agent_id', p_delivery.agent_id, 'seq', p_delivery.seq, 'status', p_delivery.status,
+    'stamped', p_delivery.status = 'ready' and coalesce(p_delivery.token = (p_stamps ->> p_delivery.agent_id)::bigint, false))
+    || case when p_delivery.is_unknown then '{"unknown": true}'::jsonb else '{}' end;
+end $$;
 
 -- Puts messages into the mailboxes they are for. Called with the messages just inserted.
 -- p_stamps maps agents to the lease token of the incarnation that takes them at once, into memory: its rows are stamped,
@@ -2027,12 +2035,13 @@ declare
   v_now timestamptz := troupe.now();
   v_stamps jsonb := coalesce(nullif(p_batch -> 'stamps', 'null'), '{}');
   v_refills jsonb := coalesce(nullif(p_batch -> 'refills', 'null'), '[]');
+  v_awaiting uuid[] := array(select (a #>> '{}')::uuid from jsonb_array_elements(nullif(p_batch -> 'awaiting', 'null')) a);
   v_held jsonb;
   v_fallen jsonb := '{}'; -- agents of which a turn did not stand
   v_turn jsonb;
   v_agent text;
   v_verdict jsonb;
-  v_verdicts jsonb := '[]';
+  v_verdicts jsonb[] := '{}';
 begin
   v_held := troupe.lock_leases(troupe.stamped_agents(v_stamps)
     || array(select t ->> 'agent_id' from jsonb_array_elements(p_batch -> 'turns') t)
@@ -2061,12 +2070,12 @@ begin
         v_fallen := v_fallen || jsonb_build_object(v_agent, true);
       end if;
     end if;
-    v_verdicts := v_verdicts || jsonb_build_array(v_verdict);
+    v_verdicts := v_verdicts || v_verdict; -- not into a jsonb, which would be written anew each time
   end loop;
   return jsonb_build_object(
-    'turns', v_verdicts,
-    'refills', public.take_messages(v_refills),
-    'replies', public.read_replies(array(select (a #>> '{}')::uuid from jsonb_array_elements(p_batch -> 'awaiting') a)));
+    'turns', to_jsonb(v_verdicts),
+    'refills', case when v_refills = '[]' then '[]' else public.take_messages(v_refills) end,
+    'replies', case when v_awaiting = '{}' then '[]' else public.read_replies(v_awaiting) end);
 end $$;
 
 -- Whose steps a call means, and whether it may touch them now: a message's belong to the agent that handles it, a job's to

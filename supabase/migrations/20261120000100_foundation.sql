@@ -26,6 +26,7 @@ grant usage on schema public to service_role, authenticated;
 
 -- The server's clock, the only one that decides. Tests move it by `set troupe.clock_offset = '1 hour'`; a role that
 -- comes through the API cannot set it.
+-- In plpgsql, as all small functions that are called from others: an SQL function is parsed and planned again by every statement.
 create or replace function troupe.now() returns timestamptz
 language plpgsql volatile set search_path = '' as $$
 begin
@@ -33,9 +34,10 @@ begin
 end $$;
 
 create or replace function troupe.ms(p_ms numeric) returns interval
-language sql immutable set search_path = '' as $$
-  select make_interval(secs => p_ms / 1000.0)
-$$;
+language plpgsql immutable set search_path = '' as $$
+begin
+  return make_interval(secs => p_ms / 1000.0);
+end $$;
 
 -- Exponential backoff: base * 2^(attempt - 1), at most p_max_ms, with 20 % jitter so that a herd spreads out.
 create or replace function troupe.backoff(p_attempt integer, p_base_ms integer, p_max_ms integer) returns interval

@@ -22,9 +22,10 @@ end $$;
 
 -- Whether a call comes from the incarnation that lock_leases found. Without a token nobody is.
 create or replace function troupe.is_holder(p_held jsonb, p_agent text, p_token jsonb) returns boolean
-language sql immutable set search_path = '' as $$
-  select coalesce(jsonb_typeof(p_token) = 'number' and p_held -> p_agent = p_token, false)
-$$;
+language plpgsql immutable set search_path = '' as $$
+begin
+  return coalesce(jsonb_typeof(p_token) = 'number' and p_held -> p_agent = p_token, false);
+end $$;
 
 -- The agents whose leases decide where messages go: an incarnation that is named in a stamp must not be replaced while rows
 -- are stamped for it, or its successor would never see them.
@@ -35,11 +36,12 @@ $$;
 
 -- What a sender's host learns of a delivery. stamped: it belongs into the mailbox in memory that p_stamps names.
 create or replace function troupe.describe_delivery(p_delivery public.agent_deliveries, p_stamps jsonb) returns jsonb
-language sql immutable set search_path = '' as $$
-  select jsonb_build_object('agent_id', (p_delivery).agent_id, 'seq', (p_delivery).seq, 'status', (p_delivery).status,
-    'stamped', (p_delivery).status = 'ready' and coalesce((p_delivery).token = (p_stamps ->> (p_delivery).agent_id)::bigint, false))
-    || case when (p_delivery).is_unknown then '{"unknown": true}'::jsonb else '{}' end
-$$;
+language plpgsql immutable set search_path = '' as $$
+begin
+  return jsonb_build_object('agent_id', p_delivery.agent_id, 'seq', p_delivery.seq, 'status', p_delivery.status,
+    'stamped', p_delivery.status = 'ready' and coalesce(p_delivery.token = (p_stamps ->> p_delivery.agent_id)::bigint, false))
+    || case when p_delivery.is_unknown then '{"unknown": true}'::jsonb else '{}' end;
+end $$;
 
 -- Puts messages into the mailboxes they are for. Called with the messages just inserted.
 -- p_stamps maps agents to the lease token of the incarnation that takes them at once, into memory: its rows are stamped,

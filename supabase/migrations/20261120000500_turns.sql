@@ -214,12 +214,13 @@ declare
   v_now timestamptz := troupe.now();
   v_stamps jsonb := coalesce(nullif(p_batch -> 'stamps', 'null'), '{}');
   v_refills jsonb := coalesce(nullif(p_batch -> 'refills', 'null'), '[]');
+  v_awaiting uuid[] := array(select (a #>> '{}')::uuid from jsonb_array_elements(nullif(p_batch -> 'awaiting', 'null')) a);
   v_held jsonb;
   v_fallen jsonb := '{}'; -- agents of which a turn did not stand
   v_turn jsonb;
   v_agent text;
   v_verdict jsonb;
-  v_verdicts jsonb := '[]';
+  v_verdicts jsonb[] := '{}';
 begin
   v_held := troupe.lock_leases(troupe.stamped_agents(v_stamps)
     || array(select t ->> 'agent_id' from jsonb_array_elements(p_batch -> 'turns') t)
@@ -248,12 +249,12 @@ begin
         v_fallen := v_fallen || jsonb_build_object(v_agent, true);
       end if;
     end if;
-    v_verdicts := v_verdicts || jsonb_build_array(v_verdict);
+    v_verdicts := v_verdicts || v_verdict; -- not into a jsonb, which would be written anew each time
   end loop;
   return jsonb_build_object(
-    'turns', v_verdicts,
-    'refills', public.take_messages(v_refills),
-    'replies', public.read_replies(array(select (a #>> '{}')::uuid from jsonb_array_elements(p_batch -> 'awaiting') a)));
+    'turns', to_jsonb(v_verdicts),
+    'refills', case when v_refills = '[]' then '[]' else public.take_messages(v_refills) end,
+    'replies', case when v_awaiting = '{}' then '[]' else public.read_replies(v_awaiting) end);
 end $$;
 
 -- Whose steps a call means, and whether it may touch them now: a message's belong to the agent that handles it, a job's to

@@ -8,6 +8,7 @@ import { type Executed, offencesOf, readPlans, reportPlans } from './plans.ts'
 
 /** What is meant, each up to `limit` rows; a sort of what the call itself brought or took is no sort of a table. */
 const excuses = [
+  { name: 'jobs are created in the order of their keys', kind: 'sort', of: /pg_advisory_xact_lock\(wanted.key\)/ },
   { name: 'a claim of several types merges their heads by age', kind: 'sort', of: /unnest\(v_types\) as kind/ },
   { name: 'a claim gives its jobs in order', kind: 'sort', of: /from given g order by/ },
   { name: 'a repeated claim gives its jobs in order', kind: 'sort', of: /from unnest\(p_ids, p_tokens\) as given/ },
