@@ -28,6 +28,8 @@ const importers: Readonly<Record<string, { value: string; type?: string }>> = {
   '@supabase/lite': { value: 'src/store/embedded*.ts' },
   mongodb: { value: 'src/sources/mongo.ts' },
   undici: { value: 'src/services/http.ts' },
+  pino: { value: 'src/host/log.ts' },
+  'pino-pretty': { value: 'src/host/log.ts' },
   piscina: { value: 'src/services/compute.ts' },
 }
 

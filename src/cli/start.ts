@@ -1,49 +1,84 @@
-import { openBackend, storeOver } from '../store/open.ts'
-import { readSummary, type Summary } from '../store/summary.ts'
-import { type Command, type ExitCode, type Input, storeOptions } from './command.ts'
-import { openOptions } from './open-options.ts'
-import { printJson, styled } from './print.ts'
+import { type Log, openLog } from '../host/log.ts'
+import { endProcess } from '../host/threads.ts'
+import { createTroupe } from '../host/troupe.ts'
+import type { AgentView, Troupe } from '../host/troupe-types.ts'
+import type { Command, ExitCode, Input } from './command.ts'
+import { styled } from './print.ts'
 
-/** For now: opens the store, brings up the schema where that is ours to do, and prints what is there. */
+const defaultConfig = 'config/troupe.yaml'
+
+/** Runs the team of a config file until a signal ends it, or nothing is left of it. */
 export const start: Command = {
-  summary: 'open the store and print its state',
-  usage: '[--folder <path>] [--json]',
-  examples: ['troupe start', 'SUPABASE_URL=https://<project>.supabase.co SUPABASE_SERVICE_KEY=sb_secret_… troupe start'],
-  options: storeOptions,
-  async run(input: Input): Promise<ExitCode> {
-    const backend = await openBackend(openOptions(input))
-    await using store = storeOver(backend)
-    const health = await store.health()
-    const state = { store: backend.kind, where: backend.where, health }
-    if (health.status !== 'ok') {
-      if (input.options.json) printJson(state)
-      else console.error(health.message)
-      return 1
+  summary: 'run the team',
+  usage: '[--config <file>] [--folder <path>] [--json]',
+  examples: ['troupe start', 'troupe start --config config/bazaar.yaml', 'AGENT_MODE=trader troupe start'],
+  options: {
+    config: { type: 'string', value: '<file>', help: `the team's configuration (default TROUPE_CONFIG, else ${defaultConfig})` },
+    folder: { type: 'string', value: '<path>', help: "the embedded store's folder (default the config's store.folder)" },
+    json: { type: 'boolean', help: 'log for programs, also on a terminal' },
+  },
+  async run({ options, env }: Input): Promise<ExitCode> {
+    const isPretty = process.stdout.isTTY === true && !options.json
+    const log = await openLog({ env, isPretty })
+    const troupe = createTroupe({
+      config: typeof options.config === 'string' ? options.config : env.TROUPE_CONFIG || defaultConfig,
+      env,
+      log,
+      ...(typeof options.folder === 'string' && { folder: options.folder }),
+    })
+    const release = onSignals(troupe, log)
+    try {
+      await troupe.start()
+      log.flush()
+      if (isPretty) printTeam(troupe)
+      const code = await troupe.ended
+      await end(troupe, log, code)
+      return code
+    } catch (error) {
+      await end(troupe, log, 1)
+      throw error
+    } finally {
+      release()
     }
-    const { applied } = backend.kind === 'embedded' ? await backend.migrate() : { applied: [] }
-    const summary = await readSummary(backend)
-    if (input.options.json) printJson({ ...state, applied, ...summary })
-    else printState({ kind: backend.kind, where: backend.where, schema: health.schema, applied, summary })
-    return 0
   },
 }
 
-interface State {
-  readonly kind: string
-  readonly where: string
-  readonly schema: string
-  readonly applied: readonly string[]
-  readonly summary: Summary | undefined
+/** With a thread that cannot be ended the process would not end either. */
+async function end(troupe: Troupe, log: Log, code: ExitCode): Promise<void> {
+  await troupe.stop()
+  log.flush()
+  const { zombies } = troupe.status()
+  if (zombies > 0) endProcess(code, zombies)
 }
 
-function printState({ kind, where, schema, applied, summary }: State): void {
-  const fresh = applied.length > 0 ? styled('dim', ` (${applied.length} migrations applied just now)`) : ''
+/** The first signal drains and stops, the second one ends at once. */
+function onSignals(troupe: Troupe, log: Log): () => void {
+  let count = 0
+  const listener = (): void => {
+    count += 1
+    if (count === 1) return void troupe.stop()
+    troupe.kill()
+    log.flush()
+    endProcess(1, troupe.status().zombies)
+  }
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, listener)
+  return () => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.off(signal, listener)
+  }
+}
+
+function printTeam(troupe: Troupe): void {
+  const { store, reasons } = troupe.status()
   const line = (label: string, text: string) => console.log(`${styled('bold', label.padEnd(10))}${text}`)
-  line('store', `${kind}: ${where}`)
-  if (summary) line('database', `PostgreSQL ${summary.postgres}`)
-  line('schema', schema + fresh)
-  const width = Math.max(0, ...(summary?.tables ?? []).map(({ name }) => name.length))
-  for (const [at, { name, rows }] of (summary?.tables ?? []).entries())
-    line(at === 0 ? 'tables' : '', `${name.padEnd(width)}  ${rows.padStart(6)}`)
-  console.log(`\nLook closer with ${styled('cyan', 'troupe db query "select * from v_active_jobs"')}`)
+  line('store', `${store.kind}: ${store.where}`)
+  const agents = troupe.list()
+  const [ids, types] = [agents.map(({ id }) => id.length), agents.map(({ type }) => type.length)].map((widths) => Math.max(0, ...widths))
+  for (const [at, agent] of agents.entries())
+    line(at === 0 ? 'agents' : '', `${agent.id.padEnd(ids ?? 0)}  ${agent.type.padEnd(types ?? 0)}  ${shown(agent)}`)
+  for (const reason of reasons) line('', styled('yellow', reason))
+  console.log()
+}
+
+function shown({ status }: AgentView): string {
+  return styled(status === 'running' ? 'green' : 'yellow', status === 'running' ? 'up' : status)
 }

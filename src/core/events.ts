@@ -26,7 +26,35 @@ export type Events = {
   /** A reload that would not do: what runs stays as it is. */
   'plan:refused': { readonly message: string }
   'plan:applied': { readonly team: string; readonly stop: readonly string[]; readonly start: readonly string[] }
+  /** A thread runs on although it was terminated; its child is reported as ended and is replaced. `zombies`: how many there are. */
+  'thread:zombie': OfChild & { readonly thread: number; readonly zombies: number }
+  /** A zombie has ended after all. */
+  'thread:reaped': { readonly thread: number; readonly zombies: number }
+  /** A thread that stood by has ended before anybody needed it. */
+  'standby:lost': { readonly error: string | undefined }
+  /** An attempt at a message or job failed; `retryIn` null: it is dead, or a job whose own backoff decides. */
+  'turn:failed': OfChild & Handled & { readonly attempt: number; readonly error: string; readonly retryIn: number | null }
+  /** A message or job is done, and everything its turn did exists. */
+  'turn:committed': OfChild & Handled
+  /** What the actor has in memory is not what the store has, so it starts again from there. */
+  'turn:rejected': OfChild & { readonly reason: string }
+  /** It will not be tried again. */
+  'message:dead': OfChild & Handled & { readonly reason: string; readonly error: string | undefined }
+  'job:claimed': { readonly id: string; readonly job: string; readonly type: string; readonly attempt: number }
+  /** The store does not answer; what was handled is kept and committed when it does. */
+  'store:failed': { readonly error: string }
+  'store:back': { readonly after: number }
+  /** For too long nobody confirmed this process's leases: nothing starts until somebody does. */
+  'lease:doubted': { readonly silent: number }
+  'lease:confirmed': { readonly silent: number }
+  /** Another process has the agent, or a newer config: this one stands by. */
+  'lease:refused': { readonly team: string; readonly id: string; readonly why: 'busy' | 'older'; readonly holder: string | undefined }
+  /** Another process has the agent now. */
+  'lease:lost': { readonly id: string }
 }
+
+/** What a turn handles. */
+type Handled = { readonly source: 'message' | 'job'; readonly handled: string; readonly type: string }
 
 /** One event as a value. */
 export type Event = { [Name in keyof Events]: { readonly name: Name } & Events[Name] }[keyof Events]

@@ -1,0 +1,35 @@
+import type { History, Standing } from './history.ts'
+
+/** What is kept of one agent's supervision beside its lease, so that it goes wherever the agent goes. Plain JSON; times are wall-clock ms. */
+export type Supervision = {
+  readonly standing?: Standing
+  /** When it was restarted, as far as its team's budget still counts it. */
+  readonly restarts: readonly number[]
+}
+
+/** What a team's history says of one agent. */
+export function supervisionOf(history: History, id: string): Supervision {
+  const standing = Object.hasOwn(history.children, id) ? history.children[id] : undefined
+  const restarts = history.restarts.filter((restart) => restart.id === id).map(({ at }) => at)
+  return { ...(standing && { standing }), restarts }
+}
+
+/** A team's history, put together from what is kept of its agents. */
+export function historyOf(kept: ReadonlyMap<string, Supervision>): History {
+  const restarts = [...kept].flatMap(([id, { restarts: times }]) => times.map((at) => ({ id, at })))
+  const standings = [...kept].flatMap(([id, { standing }]) => (standing ? [[id, standing] as const] : []))
+  return { restarts: restarts.sort((a, b) => a.at - b.at), children: Object.fromEntries(standings) }
+}
+
+/** Reads what was kept. What another version of Troupe wrote may say other things: then nothing is held against the agent. */
+export function readSupervision(kept: Readonly<Record<string, unknown>> = {}): Supervision {
+  const restarts = Array.isArray(kept.restarts) ? kept.restarts.filter((at) => typeof at === 'number') : []
+  return isStanding(kept.standing) ? { standing: kept.standing, restarts } : { restarts }
+}
+
+function isStanding(value: unknown): value is Standing {
+  if (typeof value !== 'object' || value === null) return false
+  const { version, exits, quarantines, until } = value as Readonly<Record<string, unknown>>
+  const isUntil = until === undefined || until === null || typeof until === 'number'
+  return typeof version === 'string' && typeof exits === 'number' && typeof quarantines === 'number' && isUntil
+}

@@ -1,0 +1,34 @@
+import type { Call, TurnCommit, TurnEffect, TurnState } from './turn-state.ts'
+
+/** The state that one input is changing, and what the host will have to do. */
+export type TurnDraft = { -readonly [Name in keyof TurnState]: TurnState[Name] } & {
+  readonly now: number
+  readonly random: number
+  readonly effects: TurnEffect[]
+}
+
+/** Begins a change; the lists of the state are replaced, never changed. */
+export function openDraft(state: TurnState, { now, random }: { readonly now: number; readonly random: number }): TurnDraft {
+  return { ...state, now, random, effects: [] }
+}
+
+/** Adds a turn to those that have ended; it leaves now, unless earlier ones have to be repeated first. */
+export function commit(draft: TurnDraft, record: TurnCommit): void {
+  draft.ended = [...draft.ended, record]
+  if (draft.refusal?.at === undefined) draft.effects.push({ kind: 'commit', round: draft.round, records: [record] })
+}
+
+/** Takes the requests that may leave now. */
+export function requestsWaiting(draft: TurnDraft): readonly Call[] {
+  if (draft.waiting.length === 0) return []
+  const leaving = draft.waiting.filter((call) => mayLeave(draft, call))
+  if (leaving.length > 0) draft.waiting = draft.waiting.filter((call) => !leaving.includes(call))
+  return leaving
+}
+
+/** What others may see must not be there before the turns that came first. A read changes nothing, and a step's end only keeps what was done. */
+function mayLeave({ ended, isPaused }: TurnDraft, { turn, request }: Call): boolean {
+  if (request.kind === 'read' || request.kind === 'stepFinish') return true
+  const first = ended[0]
+  return !isPaused && (first === undefined || first.turn >= turn)
+}

@@ -1,0 +1,16 @@
+import { plan } from '../core/plan.ts'
+import type { Desired } from './desired.ts'
+import type { Changes } from './troupe-types.ts'
+import type { Versions } from './versions.ts'
+
+/** What a reload stops and starts. */
+export function changesOf(before: Desired, after: Desired, versions: Versions): Changes {
+  const running = new Map(before.teams.map(({ id, children }) => [id, new Map(children.map((spec) => [spec.id, versions.resolve(spec)]))]))
+  const ids = new Set([...running.keys(), ...after.teams.map(({ id }) => id)])
+  const teams = [...ids].map((team) => {
+    const children = after.teams.find(({ id }) => id === team)?.children ?? []
+    const { stop, start } = plan(running.get(team) ?? new Map(), children.map(versions.resolve))
+    return { team, stop, start: start.map(({ id }) => id) }
+  })
+  return { teams: teams.filter(({ stop, start }) => stop.length + start.length > 0) }
+}

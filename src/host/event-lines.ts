@@ -1,0 +1,90 @@
+import type { Event, Events } from '../core/events.ts'
+
+export type Level = 'debug' | 'info' | 'warn' | 'error' | 'fatal'
+
+/** What is not `info`; every turn would be too much to read, and to write. */
+const levels: Partial<Record<keyof Events, Level>> = {
+  'child:delayed': 'warn',
+  'child:quarantined': 'error',
+  'team:gaveUp': 'fatal',
+  'plan:refused': 'error',
+  'thread:zombie': 'error',
+  'turn:committed': 'debug',
+  'turn:failed': 'warn',
+  'turn:rejected': 'warn',
+  'message:dead': 'error',
+  'job:claimed': 'debug',
+  'store:failed': 'error',
+  'lease:doubted': 'warn',
+  'lease:lost': 'warn',
+}
+
+/** An event as a log line has it: its level, the words for people, and the fields for programs, agent and team first. */
+export function eventLine(event: Event): { level: Level; fields: Readonly<Record<string, unknown>>; msg: string } {
+  const { name, ...rest } = event
+  const { team, id, incarnation, ...others } = rest as Readonly<Record<string, unknown>>
+  const fields = { event: name, agent: id, team, incarnation, ...others }
+  return { level: levelOf(event), fields: withoutEmpty(fields), msg: words(event) }
+}
+
+function levelOf(event: Event): Level {
+  if (event.name === 'child:exited' && !event.intended && event.exit !== 'normal') return 'error'
+  // What the supervisor of all teams has to say, the teams say better.
+  return levels[event.name] ?? ('team' in event && event.team === 'root' ? 'debug' : 'info')
+}
+
+/** One short sentence; `noun:pastVerb` reads well enough where there is none. */
+function words(event: Event): string {
+  switch (event.name) {
+    case 'team:started':
+      return `team ${event.team} is up`
+    case 'team:stopped':
+      return `team ${event.team} has ended: ${event.exit}`
+    case 'child:started':
+      return `${event.id} is up`
+    case 'child:exited':
+      return `${event.id} ended: ${event.exit}${event.detail ? `: ${event.detail}` : ''}`
+    case 'child:delayed':
+      return `${event.id} starts again at ${timeOf(event.until)}, after ${event.exits} exits in a row`
+    case 'child:quarantined':
+      return `${event.id} is in quarantine after ${event.exits} exits in a row, ${event.until === null ? 'until a command or a new version' : `until ${timeOf(event.until)}`}`
+    case 'child:recovered':
+      return `${event.id} is healthy again`
+    case 'team:gaveUp':
+      return `team ${event.team} gave up: ${event.id} ended once more than its budget allows (${event.exit})`
+    case 'plan:applied':
+      return `plan of ${event.team}: stop ${listed(event.stop)}, start ${listed(event.start)}`
+    case 'plan:refused':
+      return `the change is refused, the team stays as it is: ${event.message}`
+    case 'turn:failed':
+      return `${event.id} failed at ${event.source} ${event.type} (attempt ${event.attempt}): ${event.error}`
+    case 'turn:rejected':
+      return `${event.id} starts again from what is saved: ${event.reason}`
+    case 'message:dead':
+      return `${event.source} ${event.type} of ${event.id} is dead: ${event.reason}${event.error === undefined ? '' : `: ${event.error}`}`
+    case 'store:failed':
+      return `the store does not answer, everything waits: ${event.error}`
+    case 'store:back':
+      return `the store is back after ${event.after} ms`
+    case 'lease:refused':
+      return event.why === 'busy'
+        ? `${event.id} runs in another process${event.holder === undefined ? '' : ` (${event.holder})`}: this one stands by`
+        : `${event.id} was last run with a newer config: this process stands by until its own is newer (a touched config file is)`
+    case 'lease:lost':
+      return `another process has taken ${event.id} over`
+    default:
+      return [event.name.replace(':', ' '), 'id' in event ? event.id : 'team' in event ? event.team : ''].join(' ').trim()
+  }
+}
+
+function listed(ids: readonly string[]): string {
+  return ids.length === 0 ? 'nothing' : ids.join(', ')
+}
+
+function timeOf(at: number): string {
+  return new Date(at).toISOString()
+}
+
+function withoutEmpty(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))
+}

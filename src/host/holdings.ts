@@ -1,0 +1,117 @@
+import type { AgentSpec } from '../core/agent.ts'
+import type { Event } from '../core/events.ts'
+import type { JsonText } from '../core/message.ts'
+
+/** What a process gets with an agent's lease. */
+export type Claim = {
+  readonly token: number
+  readonly state: { readonly version: number; readonly value: JsonText } | null
+  readonly supervision: Readonly<Record<string, unknown>> | undefined
+}
+
+/** What the store says to a process that wants an agent. */
+export type Taken = ({ readonly verdict: 'ok' } & Claim) | { readonly verdict: 'busy' | 'older'; readonly holder: string | undefined }
+
+type Refused = { readonly why: 'busy' | 'older'; readonly holder: string | undefined }
+
+/** The agents that this process may run, and those that it stands by for. */
+export type Holdings = {
+  has(id: string): boolean
+  ids(): readonly string[]
+  /** Who has an agent that this process stands by for. */
+  refusal(id: string): Refused | undefined
+  /** Takes whatever is wanted and free; resolves with the agents that it got. */
+  takeMissing(): Promise<readonly string[]>
+  /** What the next incarnation starts from: under a token of its own. Undefined: the agent is another's now. */
+  claim(spec: AgentSpec): Promise<Claim | undefined>
+  /** It is another's now. */
+  lose(id: string): void
+  /** Forgets an agent that was given back. */
+  drop(id: string): void
+}
+
+export type HoldingsOptions = {
+  /** What is wanted now. */
+  readonly wanted: () => readonly AgentSpec[]
+  /** Agents of which a process runs one for each entry, by id. */
+  readonly instances: () => ReadonlyMap<string, string>
+  readonly take: (specs: readonly AgentSpec[]) => Promise<readonly Taken[]>
+  /** What came with the lease of an agent that nobody here ran before. */
+  readonly onTaken: (spec: AgentSpec, claim: Claim) => void
+  readonly emit: (event: Event) => void
+}
+
+/** Keeps the books of leases; renewing them is not its business. */
+export function createHoldings({ wanted, instances, take, onTaken, emit }: HoldingsOptions): Holdings {
+  /** A claim is there until an incarnation has used it. */
+  const held = new Map<string, Claim | undefined>()
+  const refused = new Map<string, Refused>()
+
+  function note({ id, team }: AgentSpec, { verdict: why, holder }: Extract<Taken, { verdict: 'busy' | 'older' }>): void {
+    const before = refused.get(id)
+    refused.set(id, { why, holder })
+    if (before?.why !== why || before.holder !== holder) emit({ name: 'lease:refused', team, id, why, holder })
+  }
+
+  async function takeAll(specs: readonly AgentSpec[]): Promise<string[]> {
+    if (specs.length === 0) return []
+    const answers = await take(specs)
+    return specs.flatMap((spec, index) => {
+      const answer = answers[index]
+      if (answer === undefined) return []
+      if (answer.verdict !== 'ok') {
+        note(spec, answer)
+        return []
+      }
+      refused.delete(spec.id)
+      held.set(spec.id, answer)
+      onTaken(spec, answer)
+      return [spec.id]
+    })
+  }
+
+  /** The lowest instance that is free, unless there is one here already. */
+  async function takeOne(specs: readonly AgentSpec[], entry: string): Promise<string[]> {
+    if ([...held.keys()].some((id) => instances().get(id) === entry)) return []
+    for (const spec of specs) {
+      const taken = await takeAll([spec])
+      if (taken.length > 0) return taken
+    }
+    return []
+  }
+
+  return {
+    has: (id) => held.has(id),
+    ids: () => [...held.keys()],
+    refusal: (id) => refused.get(id),
+    async takeMissing() {
+      const missing = wanted().filter(({ id }) => !held.has(id))
+      const entries = Map.groupBy(missing, ({ id }) => instances().get(id))
+      const taken = await takeAll(entries.get(undefined) ?? [])
+      for (const [entry, specs] of entries) if (entry !== undefined) taken.push(...(await takeOne(specs, entry)))
+      return taken
+    },
+    async claim(spec) {
+      const claim = held.get(spec.id)
+      if (claim) {
+        held.set(spec.id, undefined)
+        return claim
+      }
+      const [answer] = await take([spec])
+      if (answer?.verdict === 'ok') {
+        held.set(spec.id, undefined)
+        return answer
+      }
+      held.delete(spec.id)
+      if (answer) note(spec, answer)
+      return undefined
+    },
+    lose(id) {
+      held.delete(id)
+    },
+    drop(id) {
+      held.delete(id)
+      refused.delete(id)
+    },
+  }
+}

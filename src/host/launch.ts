@@ -1,0 +1,180 @@
+import type { AgentSpec, Manifest } from '../core/agent.ts'
+import { ActorError } from '../core/errors.ts'
+import type { Exit } from '../core/exit.ts'
+import type { Job } from '../core/message.ts'
+import type { Child, ChildStats, Exited } from './child.ts'
+import { createDesk, type Desk, type Office } from './desk.ts'
+import type { Claim } from './holdings.ts'
+import type { Launched } from './supervisor.ts'
+
+/** The latest incarnation of an agent, from the wish to start it to its last commit. */
+export type Life = {
+  readonly spec: AgentSpec
+  readonly incarnation: number
+  /** There once it has a thread. */
+  desk(): Desk | undefined
+  stats(): ChildStats | undefined
+  /** Resolves when its thread is gone and everything that ended is committed. */
+  readonly over: Promise<void>
+}
+
+export type LauncherOptions = {
+  readonly threads: { start(spec: AgentSpec, incarnation: number): Child }
+  readonly office: Office
+  readonly manifestOf: (file: string) => Promise<Manifest>
+  /** Undefined: the agent is another process's now. */
+  readonly claim: (spec: AgentSpec) => Promise<Claim | undefined>
+  /** A desk is open: its lease is renewed, and jobs of these types may be claimed for it. */
+  readonly onOpen: (desk: Desk, spec: AgentSpec, manifest: Manifest) => void
+  /** Its desk takes no more. */
+  readonly onClosing: (desk: Desk) => void
+  readonly onClosed: (desk: Desk, spec: AgentSpec) => void
+  readonly onUp: (spec: AgentSpec) => void
+  readonly onNotOurs: (id: string) => void
+  readonly onRestart: (id: string) => void
+  readonly onJobsLeft: (jobs: readonly Job[]) => void
+  readonly onJobDone: () => void
+}
+
+export type Launcher = {
+  launch(spec: AgentSpec, incarnation: number): Launched
+  life(id: string): Life | undefined
+  lives(): readonly Life[]
+  exit(id: string): Exited['record'] | undefined
+  /** Resolves when the agent's latest incarnation is over; at once when there is none. */
+  ended(id: string): Promise<void>
+  /** Resolves when this version is up, rejects when its start has failed or was not even tried in so many ms. */
+  settled(id: string, version: string, limit: number): Promise<void>
+}
+
+/** Parts of `shutdown` in which what runs may end by itself; the rest is for what heeds its signal, and for stop. */
+const unhurried = 0.6
+
+type Watcher = { readonly version: string; resolve(): void; reject(error: unknown): void }
+
+/** Starts incarnations: lease, thread, init, and only then the next message. */
+export function createLauncher(options: LauncherOptions): Launcher {
+  const { threads, office, manifestOf, claim, onOpen, onClosing, onClosed, onUp, onNotOurs, onRestart, onJobsLeft, onJobDone } = options
+  const lives = new Map<string, Life>()
+  const exits = new Map<string, Exited['record']>()
+  const watchers = new Map<string, Watcher[]>()
+
+  function launch(spec: AgentSpec, incarnation: number): Launched {
+    const { id } = spec
+    const before = lives.get(id)?.over
+    const killed = Promise.withResolvers<void>()
+    const over = Promise.withResolvers<void>()
+    let phase: 'starting' | 'up' | 'stopping' | 'killed' = 'starting'
+    let child: Child | undefined
+    let desk: Desk | undefined
+
+    async function begin(): Promise<'ready' | 'ignored'> {
+      await before // what it had to commit comes before what it begins with
+      const manifest = await manifestOf(spec.file)
+      const given = phase === 'killed' ? undefined : await claim(spec)
+      if (phase !== 'starting') throw new ActorError('STOPPED', `"${id}" was stopped before it was up`)
+      if (!given) {
+        onNotOurs(id)
+        return 'ignored'
+      }
+      const thread = threads.start(spec, incarnation)
+      child = thread
+      const opened = createDesk({
+        spec,
+        child: thread,
+        ...given,
+        sql: manifest.sql,
+        office,
+        // A restart that an earlier incarnation asks for is not about this one.
+        onRestart: () => lives.get(id) === life && onRestart(id),
+        onJobsLeft,
+        onJobDone,
+      })
+      desk = opened
+      onOpen(opened, spec, manifest)
+      await opened.start()
+      if (phase === 'starting') phase = 'up'
+      onUp(spec)
+      return 'ready'
+    }
+
+    /** With the store away its commits wait, and so does its restart; but who is killed is gone at once. */
+    async function live(): Promise<{ exit: Exit; detail?: string }> {
+      const outcome = await Promise.race([ready.catch(() => 'refused' as const), killed.promise])
+      if (!child) {
+        if (outcome === 'refused') await killed.promise
+        over.resolve()
+        return { exit: 'shutdown' }
+      }
+      const { exit, detail, record } = await child.exited
+      exits.set(id, record)
+      if (desk) onClosing(desk)
+      void finish(desk)
+      await Promise.race([over.promise, killed.promise])
+      return { exit, detail }
+    }
+
+    async function finish(closing: Desk | undefined): Promise<void> {
+      await closing?.settled
+      if (closing) onClosed(closing, spec)
+      over.resolve()
+    }
+
+    async function retire(shutdown: number): Promise<void> {
+      if (phase === 'killed') return
+      phase = 'stopping'
+      const abortAfter = Number.isFinite(shutdown) ? shutdown * unhurried : Number.POSITIVE_INFINITY
+      if (desk) onClosing(desk)
+      desk?.drain({ abortAfter })
+      await desk?.settled
+      child?.stop()
+    }
+
+    const life: Life = { spec, incarnation, desk: () => desk, stats: () => child?.stats(), over: over.promise }
+    lives.set(id, life)
+    const ready = begin()
+    tell(spec, ready)
+    return {
+      ready,
+      exited: live(),
+      stop: (shutdown) => void retire(shutdown),
+      kill() {
+        phase = 'killed'
+        child?.kill()
+        killed.resolve()
+      },
+    }
+  }
+
+  /** Tells those who wait for this version how its start went. */
+  function tell({ id, version }: AgentSpec, ready: Promise<unknown>): void {
+    const waiting = watchers.get(id) ?? []
+    const mine = waiting.filter((watcher) => watcher.version === version)
+    watchers.set(
+      id,
+      waiting.filter((watcher) => watcher.version !== version),
+    )
+    for (const { resolve, reject } of mine) ready.then(resolve, reject)
+  }
+
+  return {
+    launch,
+    life: (id) => lives.get(id),
+    lives: () => [...lives.values()],
+    exit: (id) => exits.get(id),
+    ended: (id) => lives.get(id)?.over ?? Promise.resolve(),
+    settled(id, version, limit) {
+      const { promise, resolve, reject } = Promise.withResolvers<void>()
+      const watcher = { version, resolve, reject }
+      watchers.set(id, [...(watchers.get(id) ?? []), watcher])
+      const timer = setTimeout(() => {
+        watchers.set(
+          id,
+          (watchers.get(id) ?? []).filter((other) => other !== watcher),
+        )
+        reject(new ActorError('START_TIMEOUT', `"${id}" did not come up within ${limit} ms`, { details: { id, version } }))
+      }, limit)
+      return promise.finally(() => clearTimeout(timer))
+    },
+  }
+}

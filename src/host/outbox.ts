@@ -1,0 +1,214 @@
+import type { KnownReply, OutgoingMessage, Refill, SendVerdict, SentMessage, TakenMessages } from '../store/functions/messages.ts'
+import type { Turn, TurnVerdict } from '../store/functions/turns.ts'
+import type { Store } from '../store/store.ts'
+import { takeBatch } from './batch.ts'
+import { bisect } from './bisect.ts'
+import type { Clock } from './clock.ts'
+import { isAboutData, type Patience } from './patience.ts'
+
+/** A turn on its way to the store. */
+export type Entry = {
+  /** Its incarnation: what it hands over is committed in that order. */
+  readonly owner: object
+  readonly turn: Turn
+  readonly bytes: number
+  onVerdict(verdict: TurnVerdict): void
+}
+
+/** A message from an agent that does not wait for a commit. */
+export type Sending = OutgoingMessage & { readonly id: string; readonly from_agent: string; readonly lease_token?: number }
+
+/** The tokens of the incarnations whose mailboxes take messages at once. */
+export type Stamps = Readonly<Record<string, number>>
+
+/** The node's mailboxes and asks ride on the outbox's calls: so that what is put and what is taken have one order. */
+export type Passengers = {
+  /** Of these receivers (null is everybody) those that take what comes at once. */
+  stamps(receivers: ReadonlySet<string | null>): Stamps
+  refills(): readonly Refill[]
+  refilled(asked: readonly Refill[], taken: readonly TakenMessages[]): void
+  /** Their call came to nothing. */
+  missed(refills: readonly Refill[]): void
+  /** What became of the messages of one turn, or of one that left at once. */
+  delivered(from: string, messages: readonly OutgoingMessage[], sent: readonly SentMessage[], stamps: Stamps): void
+  awaiting(): readonly string[]
+  replied(replies: readonly KnownReply[]): void
+}
+
+/** Everything of this process that changes mailboxes goes through here, one call at a time. */
+export type Outbox = {
+  commit(entry: Entry): void
+  /** Withdraws what an incarnation has handed over and is not under way. */
+  discard(owner: object): void
+  /** Sends a message at once; `isWanted` is asked again before it leaves. */
+  send(message: Sending, isWanted?: () => boolean): Promise<SendVerdict>
+  /** A passenger wants to go. */
+  nudge(): void
+  /** Resolves when everything that was handed over is answered. */
+  flush(): Promise<void>
+  /** Waits up to `grace` ms for what is left; the rest is handled again by whoever has the agents then. */
+  close(options: { readonly grace: number }): Promise<void>
+}
+
+export type OutboxOptions = {
+  readonly store: Pick<Store, 'call'>
+  readonly passengers: Passengers
+  readonly patience: Patience
+  readonly clock: Clock
+}
+
+const limits = { items: 64, bytes: 2 ** 20 } as const
+
+type Sent = { readonly message: Sending; readonly bytes: number; readonly isWanted: () => boolean; resolve(verdict: SendVerdict): void }
+
+/** Makes the outbox of a process. While one call is under way what comes gathers, and goes with the next one. */
+export function createOutbox({ store, passengers, patience, clock }: OutboxOptions): Outbox {
+  const turns: Entry[] = []
+  const sends: Sent[] = []
+  const closed = new AbortController()
+  const { signal } = closed
+  const waiting: (() => void)[] = []
+  let phase: 'idle' | 'working' = 'idle'
+  let isNudged = false
+
+  function wake(): void {
+    if (phase === 'working' || signal.aborted) return
+    phase = 'working'
+    // What the same stretch of code hands over goes together.
+    queueMicrotask(() => void work())
+  }
+
+  async function work(): Promise<void> {
+    while (!signal.aborted && (isNudged || turns.length > 0 || sends.length > 0)) {
+      if (isNudged || turns.length > 0) await commitSome()
+      if (sends.length > 0) await bisect(takeWanted(), sendAll, refuseSend)
+    }
+    phase = 'idle'
+    for (const resolve of waiting.splice(0)) resolve()
+  }
+
+  async function commitSome(): Promise<void> {
+    isNudged = false
+    const batch = takeBatch(turns, limits)
+    const refills = [...passengers.refills()]
+    const awaiting = [...passengers.awaiting()]
+    if (batch.length + refills.length + awaiting.length === 0) return
+    const stamps = stampsFor(batch)
+    try {
+      const call = { turns: batch.map(({ turn }) => turn), stamps, refills, awaiting }
+      const answer = await patience.insist(() => store.call('commit_turns', { p_batch: call }, { signal }), signal)
+      if (!answer) return
+      for (const [index, entry] of batch.entries()) settle(entry, answer.turns[index], stamps)
+      passengers.refilled(refills, answer.refills)
+      passengers.replied(answer.replies)
+    } catch (error) {
+      if (!isAboutData(error)) throw error
+      passengers.missed(refills)
+      await commitParts(batch)
+    }
+  }
+
+  /** Commits what the database refused as a whole. An actor's later turns do not go on without an earlier one. */
+  async function commitParts(batch: readonly Entry[]): Promise<void> {
+    const fallen = new Set<object>()
+    const commit = async (part: readonly Entry[]) => {
+      const standing = part.filter(({ owner }) => !fallen.has(owner))
+      if (standing.length === 0) return
+      const stamps = stampsFor(standing)
+      const call = { turns: standing.map(({ turn }) => turn), stamps }
+      const answer = await patience.insist(() => store.call('commit_turns', { p_batch: call }, { signal }), signal)
+      for (const [index, verdict] of (answer?.turns ?? []).entries()) {
+        const entry = standing[index] as Entry
+        if (verdict.verdict === 'stale' || verdict.verdict === 'failed') fallen.add(entry.owner)
+        settle(entry, verdict, stamps)
+      }
+    }
+    await bisect(batch, commit, (entry, error) => {
+      fallen.add(entry.owner)
+      entry.onVerdict({ verdict: 'failed', ...failure(error.message) })
+    })
+  }
+
+  function stampsFor(batch: readonly Entry[]): Stamps {
+    return passengers.stamps(receiversOf(batch.flatMap(({ turn }) => turn.messages ?? [])))
+  }
+
+  function settle(entry: Entry, verdict: TurnVerdict | undefined, stamps: Stamps): void {
+    if (!verdict) return
+    const { turn } = entry
+    if ('messages' in verdict && verdict.messages) passengers.delivered(turn.agent_id, turn.messages ?? [], verdict.messages, stamps)
+    entry.onVerdict(verdict)
+  }
+
+  function takeWanted(): Sent[] {
+    return takeBatch(sends, limits).filter((sent) => {
+      const isWanted = sent.isWanted()
+      if (!isWanted) sent.resolve({ verdict: 'failed', id: sent.message.id, code: 'ASK_TIMEOUT', error: 'Nobody waits for it any more' })
+      return isWanted
+    })
+  }
+
+  async function sendAll(batch: readonly Sent[]): Promise<void> {
+    const messages = batch.map(({ message }) => message)
+    const stamps = passengers.stamps(receiversOf(messages))
+    const answer = await patience.insist(() => store.call('send_messages', { p_batch: { messages, stamps } }, { signal }), signal)
+    for (const [index, sent] of batch.entries()) {
+      const { message, resolve } = sent
+      const verdict = answer?.[index]
+      if (!verdict) return refuseSend(sent, new Error('The process ends'))
+      if (verdict.verdict === 'ok' || verdict.verdict === 'repeat') passengers.delivered(message.from_agent, [message], [verdict], stamps)
+      resolve(verdict)
+    }
+  }
+
+  function flush(): Promise<void> {
+    if (phase === 'idle') return Promise.resolve()
+    const { promise, resolve } = Promise.withResolvers<void>()
+    waiting.push(resolve)
+    return promise
+  }
+
+  return {
+    commit(entry) {
+      turns.push(entry)
+      wake()
+    },
+    discard(owner) {
+      turns.splice(0, turns.length, ...turns.filter((entry) => entry.owner !== owner))
+    },
+    send(message, isWanted = () => true) {
+      const { promise, resolve } = Promise.withResolvers<SendVerdict>()
+      const sent = { message, bytes: 300 + (message.body?.length ?? 0), isWanted, resolve }
+      if (signal.aborted) refuseSend(sent, new Error('The process ends'))
+      else sends.push(sent)
+      wake()
+      return promise
+    },
+    nudge() {
+      isNudged = true
+      wake()
+    },
+    flush,
+    async close({ grace }) {
+      const { promise: late, resolve } = Promise.withResolvers<void>()
+      const cancel = clock.after(grace, resolve)
+      await Promise.race([flush(), late])
+      cancel()
+      closed.abort()
+      turns.length = 0
+      for (const sent of sends.splice(0)) refuseSend(sent, new Error('The process ends'))
+    },
+  }
+}
+
+function refuseSend({ message, resolve }: Sent, error: Error): void {
+  resolve({ verdict: 'failed', id: message.id, ...failure(error.message) })
+}
+
+function receiversOf(messages: readonly OutgoingMessage[]): ReadonlySet<string | null> {
+  return new Set(messages.map(({ to_agent = null }) => to_agent))
+}
+
+function failure(error: string): { readonly code: string; readonly error: string } {
+  return { code: 'STORE_FAILED', error }
+}

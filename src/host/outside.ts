@@ -1,0 +1,52 @@
+import { randomUUID } from 'node:crypto'
+import { ActorError } from '../core/errors.ts'
+import type { SendVerdict } from '../store/functions/messages.ts'
+import { fromErrorData } from '../worker/error-data.ts'
+import { toJson } from '../worker/json.ts'
+import { makeMessage } from '../worker/outgoing.ts'
+import type { Asks } from './asks.ts'
+import type { Outbox } from './outbox.ts'
+import type { SendOptions, Sent } from './troupe-types.ts'
+import { wireMessage } from './wire.ts'
+
+const nobody = 'outside'
+const askTimeout = 30_000
+
+/** Messages that come from no agent: from people and from programs around the team. */
+export function createOutside({ outbox, asks }: { readonly outbox: Pick<Outbox, 'send'>; readonly asks: Pick<Asks, 'ask'> }) {
+  function compose(to: string | null, type: string, body: unknown, { id = randomUUID(), from: _, ...options }: SendOptions) {
+    return makeMessage({ by: 'the message', id, to, type, body: toJson(body, 'The body') }, options)
+  }
+
+  return {
+    async send(to: string | null, type: string, body: unknown, options: SendOptions = {}): Promise<Sent> {
+      const message = compose(to, type, body, options)
+      const { id } = message
+      return sentOf(id, await outbox.send({ ...wireMessage(message), id, from_agent: options.from ?? nobody }))
+    },
+
+    async ask(to: string, type: string, body: unknown, options: SendOptions & { readonly timeout?: number } = {}): Promise<unknown> {
+      const { timeout = askTimeout, from = nobody, ...rest } = options
+      const message = { ...compose(to, type, body, rest), to }
+      const answer = await asks.ask({ from, chain: [], key: `outside:${message.id}`, message, timeout })
+      if (!answer.ok) throw fromErrorData(answer.error)
+      return JSON.parse(answer.value ?? 'null')
+    },
+  }
+}
+
+function sentOf(id: string, verdict: SendVerdict): Sent {
+  switch (verdict.verdict) {
+    case 'ok':
+    case 'repeat': {
+      const deliveries = (verdict.deliveries ?? []).map(({ agent_id: agent, status, unknown = false }) => ({ agent, status, unknown }))
+      return { id: verdict.id ?? id, deliveries }
+    }
+    case 'stale':
+      throw new ActorError('LEASE_LOST', 'The sender has lost its lease')
+    case 'failed': {
+      const isFull = `${verdict.code} ${verdict.error}`.includes('MAILBOX_FULL')
+      throw new ActorError(isFull ? 'MAILBOX_FULL' : 'STORE_FAILED', verdict.error, { details: { code: verdict.code } })
+    }
+  }
+}

@@ -1,0 +1,173 @@
+import { mkdir } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import type { Event } from '../core/events.ts'
+import type { Wanted } from '../sources/source.ts'
+import { type Backend, storeOver } from '../store/open.ts'
+import type { Store } from '../store/store.ts'
+import { pruneVersions } from './code.ts'
+import { type DesiredOptions, desire } from './desired.ts'
+import { createEngine, type Engine } from './engine.ts'
+import { createLauncher, type Launcher } from './launch.ts'
+import { openConfigured } from './open.ts'
+import { createOutside } from './outside.ts'
+import type { createProbe } from './probe.ts'
+import { createRunning, type Running } from './running.ts'
+import { createThreads, type Threads } from './threads.ts'
+import type { TroupeOptions } from './troupe-types.ts'
+import { openVersions, type Versions } from './versions.ts'
+
+/** What is there while a team runs. */
+export type Parts = {
+  readonly store: Store
+  /** For people. */
+  readonly where: string
+  readonly settings: DesiredOptions
+  readonly versions: Versions
+  readonly engine: Engine
+  readonly threads: Threads
+  readonly launcher: Launcher
+  readonly running: Running
+  readonly outside: ReturnType<typeof createOutside>
+  /** What a person has to do before the store can be used. */
+  unfit(): string | undefined
+  /** Takes leases and starts what it gets; what others have is asked for again and again. */
+  start(): Promise<void>
+  kill(): void
+  close(options: { readonly grace: number }): Promise<void>
+}
+
+export type PartsOptions = Omit<TroupeOptions, 'config' | 'onEvent'> & {
+  readonly env: NonNullable<TroupeOptions['env']>
+  readonly root: string
+  readonly node: string
+  readonly wanted: Wanted
+  readonly probe: ReturnType<typeof createProbe>
+  readonly emit: (event: Event) => void
+  readonly onGiveUp: () => void
+}
+
+/** Ms between two looks for agents that another process has, or that could not be had. */
+const retakeEvery = 5_000
+
+/** Finds out what is wanted and opens what is needed for it; nothing runs yet. */
+export async function openParts(options: PartsOptions): Promise<Parts> {
+  const { env, root, node, wanted, probe, log, emit, onGiveUp } = options
+  const folder = resolve(root, options.folder ?? wanted.config.store.folder)
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  const settings = { root, actors: resolve(root, options.actors ?? 'actors'), code: join(folder, 'code'), env, probe }
+  const desired = await desire(wanted, settings)
+  const versions = await openVersions(folder)
+  const backend = options.store ? undefined : await openConfigured(wanted.config.store, env, folder)
+  if (backend) log?.hide(backend.key)
+  const store = options.store ?? storeOver(backend as Backend)
+  const threads = createThreads({ emit, log: (lines) => log?.lines(lines) })
+
+  const engine = createEngine({
+    store,
+    node,
+    emit,
+    ...(options.lease !== undefined && { lease: options.lease }),
+    isDown: (id) => isDown(id),
+    onLost: (id) => running.lose(id),
+  })
+  const launcher = createLauncher({
+    threads,
+    office: engine.office,
+    manifestOf: probe.manifestOf,
+    claim: (spec) => running.holdings.claim(spec),
+    onOpen: engine.open,
+    onClosing: engine.closing,
+    onClosed: engine.closed,
+    onUp: versions.succeeded,
+    onNotOurs: (id) => running.lose(id),
+    onRestart: (id) => running.renew(id),
+    onJobsLeft: engine.leaveJobs,
+    onJobDone: engine.jobDone,
+  })
+  const running: Running = createRunning({
+    desired,
+    versions,
+    launcher,
+    take: engine.take,
+    saveSupervision: engine.saveSupervision,
+    retire: engine.retire,
+    onDown: engine.down,
+    emit,
+    onGiveUp,
+  })
+
+  function isDown(id: string): boolean {
+    const child = running.which().flatMap(({ children }) => children.filter((one) => one.id === id))[0]
+    return child?.status === 'quarantined' || running.isPaused(id)
+  }
+
+  let unfit: string | undefined
+  let timer: NodeJS.Timeout | undefined
+  let retaking: Promise<void> | undefined
+  let closing: Promise<void> | undefined
+
+  /** With the store away or unfit nothing is taken; it is looked at again with the next try. */
+  async function retake(): Promise<void> {
+    if (unfit === undefined && running.isComplete()) return
+    const health = await store.health()
+    unfit = health.status === 'ok' ? undefined : health.message
+    if (health.status === 'ok' && closing === undefined) await running.arrange()
+  }
+
+  function retakeNow(): Promise<void> {
+    retaking ??= retake()
+      .catch((error: Error) => log?.write('error', `Leases could not be taken: ${error.message}`))
+      .finally(() => {
+        retaking = undefined
+      })
+    return retaking
+  }
+
+  async function close(grace: number): Promise<void> {
+    const until = performance.now() + grace
+    clearInterval(timer)
+    await running.stop({ grace })
+    await engine.close({ grace: Math.max(0, until - performance.now()), held: running.holdings.ids() })
+    // What still waited for leases was told that there will be none.
+    await retaking
+    await threads.close()
+    await versions.saved()
+    if (!options.store) await store.close()
+  }
+
+  return {
+    store,
+    where: backend?.where ?? store.kind,
+    settings,
+    versions,
+    engine,
+    threads,
+    launcher,
+    running,
+    outside: createOutside(engine.office),
+    unfit: () => unfit,
+    async start() {
+      await pruneVersions(settings.code, { inUse: hashesOf([...versions.files(), ...filesOf(running)], settings) })
+      timer = setInterval(() => void retakeNow(), Math.min(retakeEvery, options.lease ?? retakeEvery))
+      await retakeNow()
+      await running.up()
+    },
+    kill() {
+      engine.kill()
+      running.kill()
+    },
+    close({ grace }) {
+      closing ??= close(grace)
+      return closing
+    },
+  }
+}
+
+function filesOf({ desired }: Running): string[] {
+  return desired.teams.flatMap(({ children }) => children.map(({ file }) => file))
+}
+
+/** A copy lies in the folder of its hash. */
+function hashesOf(files: readonly string[], { code }: DesiredOptions): Set<string> {
+  return new Set(files.flatMap((file) => (file.startsWith(code) ? [file.slice(code.length + 1).split('/', 1)[0] ?? ''] : [])))
+}

@@ -1,0 +1,89 @@
+import type { Event } from '../core/events.ts'
+import { backoffDelay } from '../store/failure.ts'
+import { storeFailureKind } from '../store/store-error.ts'
+import type { Clock } from './clock.ts'
+
+/** How this process bears with a store that does not answer. */
+export type Patience = {
+  /** Does one call, and takes note of whether the store answered. */
+  attempt<Answer>(call: () => Promise<Answer>): Promise<Answer>
+  /** Repeats the identical call until it is answered; undefined once the signal is aborted. Throws what is about the call's data. */
+  insist<Answer>(call: () => Promise<Answer>, signal: AbortSignal): Promise<Answer | undefined>
+  /** Since when nothing is answered. */
+  readonly awaySince: number | undefined
+}
+
+const backoff = { base: 200, max: 5_000 } as const
+
+/** Makes the one patience of a process, so that an outage is announced once. */
+export function createPatience({
+  clock,
+  emit,
+  random = Math.random,
+}: {
+  readonly clock: Clock
+  readonly emit: (event: Event) => void
+  readonly random?: () => number
+}): Patience {
+  let awaySince: number | undefined
+
+  function answered(): void {
+    if (awaySince === undefined) return
+    emit({ name: 'store:back', after: Math.round(clock.now() - awaySince) })
+    awaySince = undefined
+  }
+
+  function failed(error: unknown): void {
+    if (awaySince !== undefined) return
+    awaySince = clock.now()
+    emit({ name: 'store:failed', error: error instanceof Error ? error.message : String(error) })
+  }
+
+  function pause(ms: number, signal: AbortSignal): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const cancel = clock.after(ms, resolve)
+    const leave = () => resolve()
+    signal.addEventListener('abort', leave, { once: true })
+    return promise.finally(() => {
+      cancel()
+      signal.removeEventListener('abort', leave)
+    })
+  }
+
+  async function attempt<Answer>(call: () => Promise<Answer>): Promise<Answer> {
+    try {
+      const answer = await call()
+      answered()
+      return answer
+    } catch (error) {
+      // One that was given up says nothing of the store.
+      if (!isAboutData(error) && storeFailureKind(error) !== 'aborted') failed(error)
+      throw error
+    }
+  }
+
+  return {
+    attempt,
+    async insist(call, signal) {
+      for (let times = 1; !signal.aborted; times++) {
+        try {
+          return await attempt(call)
+        } catch (error) {
+          if (signal.aborted) return undefined
+          if (isAboutData(error)) throw error
+        }
+        await pause(backoffDelay(times, backoff, random()), signal)
+      }
+      return undefined
+    },
+    get awaySince() {
+      return awaySince
+    },
+  }
+}
+
+/** Whether the same call can never work, whoever is asked and whenever. */
+export function isAboutData(error: unknown): boolean {
+  const kind = storeFailureKind(error)
+  return kind === 'data' || kind === 'refused' || kind === 'conflict'
+}

@@ -1,0 +1,138 @@
+import { randomUUID } from 'node:crypto'
+import type { Job } from '../core/message.ts'
+import type { ClaimCursor } from '../store/functions/jobs.ts'
+import type { Store } from '../store/store.ts'
+import { type Clock, createAlarm } from './clock.ts'
+import { isAboutData, type Patience } from './patience.ts'
+import { claimedJob } from './wire.ts'
+
+/** An incarnation that takes jobs. */
+export type Taker = {
+  readonly agent: string
+  readonly token: number
+  readonly types: readonly string[]
+  /** How many more it can hold. */
+  free(): number
+  give(jobs: readonly Job[]): void
+}
+
+/** Claims jobs for the agents of this process. */
+export type Pump = {
+  /** Claims for this incarnation too, until the function it returns is called. */
+  add(taker: Taker): () => void
+  /** There may be something to claim. */
+  wake(): void
+  /** The leases are in doubt: nothing is claimed. */
+  doubt(isInDoubt: boolean): void
+  /** Gives jobs back that were claimed and not begun; no attempt is lost. */
+  release(jobs: readonly Job[]): Promise<void>
+  close(): Promise<void>
+}
+
+export type PumpOptions = {
+  readonly store: Pick<Store, 'call'>
+  readonly patience: Patience
+  readonly clock: Clock
+  readonly random?: () => number
+  /** Ms between two looks at the queue, at random between these. */
+  readonly poll?: { readonly min: number; readonly max: number }
+  /** Ms that a job is held without being renewed. */
+  readonly lease?: number
+}
+
+export const jobLease = 60_000
+const defaultPoll = { min: 1_000, max: 5_000 } as const
+const mostTogether = 500
+
+export function createPump({ store, patience, clock, random = Math.random, poll = defaultPoll, lease = jobLease }: PumpOptions): Pump {
+  const takers = new Map<string, Taker>()
+  /** Where the last claim of an agent stopped; it goes on there. */
+  const cursors = new Map<string, ClaimCursor | null | undefined>()
+  const closed = new AbortController()
+  const { signal } = closed
+  const alarm = createAlarm(clock, wake)
+  let phase: 'idle' | 'claiming' | 'again' = 'idle'
+  let claiming: Promise<void> = Promise.resolve()
+  let isInDoubt = false
+
+  function wake(): void {
+    if (signal.aborted || isInDoubt) return
+    if (phase === 'idle') claiming = claimAll()
+    else phase = 'again'
+  }
+
+  async function claimAll(): Promise<void> {
+    do {
+      phase = 'claiming'
+      const hungry = [...takers.values()].filter(({ types, free }) => types.length > 0 && free() > 0).slice(0, mostTogether)
+      if (hungry.length > 0 && (await claimFor(hungry))) phase = 'again'
+    } while (isAgain() && !signal.aborted && !isInDoubt)
+    phase = 'idle'
+    if (!signal.aborted && takers.size > 0) alarm.set(clock.now() + poll.min + random() * (poll.max - poll.min))
+  }
+
+  // A function, because the compiler does not see that wake may have been called in the meantime.
+  const isAgain = () => phase === 'again'
+
+  /** Says whether somebody got as much as was asked for, so that there may be more. */
+  async function claimFor(hungry: readonly Taker[]): Promise<boolean> {
+    const p_batch = hungry.map(({ agent, token, types, free }) => ({
+      agent_id: agent,
+      lease_token: token,
+      job_types: [...types],
+      limit: Math.min(free(), 500),
+      lease_ms: lease,
+      // The same request again, after an answer that got lost, gets the same jobs.
+      claim_id: randomUUID(),
+      cursor: cursors.get(agent) ?? null,
+    }))
+    try {
+      const answers = await patience.insist(() => store.call('claim_jobs', { p_batch }, { signal }), signal)
+      const full = (answers ?? []).map(({ jobs, cursor }, index) => {
+        const taker = hungry[index] as Taker
+        cursors.set(taker.agent, cursor)
+        if (jobs.length > 0) hand(taker, jobs.map(claimedJob))
+        return jobs.length === p_batch[index]?.limit
+      })
+      return full.some((isFull) => isFull)
+    } catch (error) {
+      if (!isAboutData(error)) throw error
+      cursors.clear() // nothing else in the call comes from outside
+      return false
+    }
+  }
+
+  function hand(taker: Taker, jobs: readonly Job[]): void {
+    if (takers.get(taker.agent) === taker) taker.give(jobs)
+    else void release(jobs)
+  }
+
+  async function release(jobs: readonly Job[]): Promise<void> {
+    if (jobs.length === 0) return
+    const p_batch = jobs.map(({ id, token }) => ({ job_id: id, lease_token: token, outcome: 'released' as const }))
+    // One that is somebody else's by now is none of ours.
+    await patience.insist(() => store.call('finish_jobs', { p_batch }), signal)
+  }
+
+  return {
+    add(taker) {
+      takers.set(taker.agent, taker)
+      wake()
+      return () => {
+        if (takers.get(taker.agent) === taker) takers.delete(taker.agent)
+      }
+    },
+    wake,
+    doubt(given) {
+      isInDoubt = given
+      wake()
+    },
+    release,
+    async close() {
+      takers.clear()
+      alarm.clear()
+      closed.abort()
+      await claiming
+    },
+  }
+}

@@ -1,0 +1,183 @@
+import { createMailbox, type Mailbox } from '../core/mailbox.ts'
+import type { OutgoingMessage, Refill, SentMessage, TakenMessages } from '../store/functions/messages.ts'
+import { type Clock, createAlarm } from './clock.ts'
+import type { Passengers, Sending, Stamps } from './outbox.ts'
+import { sentMessage, waitingMessage } from './wire.ts'
+
+/** The mailbox of an incarnation that runs here, as its desk has it. */
+export type Box = {
+  readonly mailbox: Mailbox
+  /** A message is handled: it may not come again. */
+  settled(id: string): void
+  close(): void
+}
+
+export type BoxOptions = {
+  readonly agent: string
+  readonly token: number
+  readonly capacity: number
+  /** Something may have come, or is due. */
+  readonly onMail: () => void
+}
+
+/** The mailboxes of this process. They are filled by commits that name them, and from the table, which is looked at now and then. */
+export type Router = Pick<Passengers, 'stamps' | 'refills' | 'refilled' | 'missed' | 'delivered'> & {
+  open(options: BoxOptions): Box
+  has(agent: string): boolean
+  /** There may be something in the table: for the agent that is named, or for any. */
+  wake(agent?: string): void
+  close(): void
+}
+
+export type RouterOptions = {
+  readonly clock: Clock
+  /** Asks for a call that refills may ride on. */
+  readonly nudge: () => void
+  readonly random?: () => number
+  /** Ms between two looks at the table, at random between these. */
+  readonly poll?: { readonly min: number; readonly max: number }
+}
+
+type Local = BoxOptions & {
+  readonly mailbox: Mailbox
+  /** The messages that are in the mailbox or being handled. */
+  readonly hand: Set<string>
+  /** When to look at the table. */
+  dueAt: number
+}
+
+const defaultPoll = { min: 1_000, max: 5_000 } as const
+/** Refills that are due within so many ms go together. */
+const together = 250
+const largestRefill = 500
+
+export function createRouter({ clock, nudge, random = Math.random, poll = defaultPoll }: RouterOptions): Router {
+  const boxes = new Map<string, Local>()
+  const alarm = createAlarm(clock, nudge)
+
+  const pollDelay = () => poll.min + random() * (poll.max - poll.min)
+
+  function due(box: Local, at: number): void {
+    box.dueAt = Math.min(box.dueAt, at)
+    if (box.dueAt <= clock.now()) nudge()
+    else alarm.sooner(box.dueAt)
+  }
+
+  function put(box: Local, messages: Parameters<Mailbox['put']>[0]): void {
+    const fresh = messages.filter(({ id }) => !box.hand.has(id))
+    for (const { id } of fresh) box.hand.add(id)
+    box.mailbox.put(fresh)
+  }
+
+  function open(options: BoxOptions): Box {
+    const { agent, capacity } = options
+    const mailbox = createMailbox({ capacity })
+    mailbox.spill() // what waits in the table comes first
+    const box: Local = { ...options, mailbox, hand: new Set(), dueAt: 0 }
+    boxes.set(agent, box)
+    nudge()
+    return {
+      mailbox,
+      settled: (id) => void box.hand.delete(id),
+      close() {
+        if (boxes.get(agent) === box) boxes.delete(agent)
+      },
+    }
+  }
+
+  function refillOf(box: Local, now: number): Refill | undefined {
+    const room = box.mailbox.room()
+    const isDue = box.dueAt <= now + together || box.mailbox.mode === 'spilled'
+    if (!isDue || room === 0) return undefined
+    // What is in hand is said each time: an answer that got lost is made good by the next one.
+    return { agent_id: box.agent, lease_token: box.token, limit: Math.min(room, largestRefill), have: [...box.hand] }
+  }
+
+  function refill(box: Local, { messages, more = false, next_in_ms }: TakenMessages, now: number): void {
+    put(
+      box,
+      messages.map((message) => waitingMessage(message, now)),
+    )
+    box.mailbox.refilled(more)
+    box.dueAt = now + Math.min(next_in_ms ?? Number.POSITIVE_INFINITY, pollDelay())
+    if (more && box.mailbox.room() > 0) box.dueAt = now
+  }
+
+  function deliver(message: OutgoingMessage, from: string, sent: SentMessage, stamps: Stamps): void {
+    const now = clock.now()
+    for (const { agent_id, seq, stamped, status } of sent.deliveries ?? []) {
+      const box = boxes.get(agent_id)
+      if (!box || box.hand.has(message.id ?? '')) continue
+      if (status === 'scheduled') due(box, now + (message.delay_ms ?? 0))
+      else if (status !== 'ready') continue
+      // A repeated one may have been tried since it was sent: what is known of it is in the table.
+      else if (stamped && stamps[agent_id] === box.token && sent.verdict === 'ok') {
+        put(box, [sentMessage(message as Sending, from, seq, now)])
+        box.onMail()
+      } else {
+        box.mailbox.spill()
+        due(box, now)
+      }
+    }
+  }
+
+  function schedule(): void {
+    alarm.clear()
+    for (const { dueAt } of boxes.values()) alarm.sooner(dueAt)
+  }
+
+  return {
+    open,
+    has: (agent) => boxes.has(agent),
+    stamps(receivers) {
+      const agents = receivers.has(null) ? boxes.keys() : receivers
+      const stamps: Record<string, number> = {}
+      for (const agent of agents) {
+        const box = boxes.get(agent ?? '')
+        if (box?.mailbox.mode === 'memory') stamps[box.agent] = box.token
+      }
+      return stamps
+    },
+    refills() {
+      const now = clock.now()
+      return [...boxes.values()].flatMap((box) => refillOf(box, now) ?? [])
+    },
+    refilled(asked, taken) {
+      const now = clock.now()
+      for (const [index, answer] of taken.entries()) {
+        const box = boxes.get(answer.agent_id)
+        if (!box || box.token !== asked[index]?.lease_token) continue
+        if (answer.verdict === 'ok') refill(box, answer, now)
+        else box.dueAt = now + pollDelay() // its lease will say so too
+        box.onMail()
+      }
+      for (const box of boxes.values()) {
+        if (box.dueAt > now) continue
+        if (box.mailbox.room() > 0) nudge()
+        else box.dueAt = now + pollDelay()
+      }
+      schedule()
+    },
+    missed(refills) {
+      for (const { agent_id } of refills) {
+        const box = boxes.get(agent_id)
+        if (box) box.dueAt = clock.now() + pollDelay()
+      }
+      schedule()
+    },
+    delivered(from, messages, sent, stamps) {
+      for (const [index, message] of messages.entries()) {
+        const one = sent[index]
+        if (one) deliver(message, from, one, stamps)
+      }
+    },
+    wake(agent) {
+      for (const box of agent === undefined ? boxes.values() : [boxes.get(agent)]) if (box) box.dueAt = 0
+      nudge()
+    },
+    close() {
+      alarm.clear()
+      boxes.clear()
+    },
+  }
+}

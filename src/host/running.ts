@@ -1,0 +1,242 @@
+import type { AgentSpec } from '../core/agent.ts'
+import { ActorError } from '../core/errors.ts'
+import type { Event } from '../core/events.ts'
+import type { History } from '../core/history.ts'
+import type { Status } from '../core/status.ts'
+import { historyOf, readSupervision, type Supervision, supervisionOf } from '../core/supervision.ts'
+import type { Result } from '../core/team.ts'
+import { changesOf } from './changes.ts'
+import type { Desired, DesiredTeam } from './desired.ts'
+import { createHoldings, type Holdings, type Taken } from './holdings.ts'
+import type { Launcher } from './launch.ts'
+import { createRoot, type Root } from './root.ts'
+import { createSerial } from './serial.ts'
+import type { ChildView } from './supervisor.ts'
+import type { Changes } from './troupe-types.ts'
+import type { Versions } from './versions.ts'
+
+/** The teams of this process: what is wanted, what of it this process may run, and the supervisors that run it. */
+export type Running = {
+  readonly holdings: Holdings
+  readonly desired: Desired
+  /** Whether there is nothing left to take. */
+  isComplete(): boolean
+  which(): ReturnType<Root<AgentSpec>['which']>
+  /** Takes what is free, and makes the teams what they should be. */
+  arrange(): Promise<void>
+  /** Resolves when every agent that this process has is up, waits for its next try, or is parked. */
+  up(): Promise<void>
+  change(desired: Desired): Promise<Changes>
+  restart(id: string, options: { readonly lastGood: boolean }): Promise<void>
+  pause(id: string): Promise<void>
+  resume(id: string): Promise<void>
+  isPaused(id: string): boolean
+  /** What this process has in memory of an agent counts no more: it starts again, and nobody is blamed. */
+  renew(id: string): void
+  lose(id: string): void
+  stop(options: { readonly grace: number }): Promise<void>
+  kill(): void
+}
+
+export type RunningOptions = {
+  readonly desired: Desired
+  readonly versions: Versions
+  readonly launcher: Launcher
+  readonly take: (specs: readonly AgentSpec[], stamp: number) => Promise<readonly Taken[]>
+  readonly saveSupervision: (id: string, supervision: Supervision) => void
+  /** Gives an agent back that is in no config any more. */
+  readonly retire: (id: string, stamp: number) => Promise<void>
+  /** An agent is in quarantine or paused: whoever waits for it need not. */
+  readonly onDown: (id: string) => void
+  readonly emit: (event: Event) => void
+  readonly onGiveUp: () => void
+}
+
+export function createRunning(options: RunningOptions): Running {
+  const { versions, launcher, take, saveSupervision, retire, onDown, emit, onGiveUp } = options
+  let { desired } = options
+  /** What came with the leases, for the start of each team's supervisor. */
+  const kept = new Map<string, Supervision>()
+  const paused = new Set<string>()
+  const applied = new Set<string>()
+  const serial = createSerial()
+  const looking = new Set<() => void>()
+  let root: Root<AgentSpec> | undefined
+
+  const resolved = () => desired.teams.map((team) => ({ ...team, children: team.children.map(versions.resolve) }))
+  const agents = () => resolved().flatMap(({ children }) => children)
+
+  const holdings = createHoldings({
+    wanted: agents,
+    instances: () => desired.instances,
+    take: (specs) => take(specs, desired.stamp),
+    onTaken: (spec, claim) => kept.set(spec.id, readSupervision(claim.supervision)),
+    emit,
+  })
+
+  /** The teams as this process may run them; one that has run stays, also without agents. */
+  function ours(): DesiredTeam[] {
+    const teams = resolved().map((team) => ({ ...team, children: team.children.filter(({ id }) => holdings.has(id)) }))
+    return teams.filter(({ id, children }) => children.length > 0 || applied.has(id))
+  }
+
+  /** Made with the first leases: what is remembered of its teams comes with them. */
+  function openRoot(): Root<AgentSpec> {
+    const histories = desired.teams.map(({ id, children }) => [id, historyIn(children)] as const)
+    return createRoot<AgentSpec>({
+      launch: launcher.launch,
+      histories: Object.fromEntries(histories),
+      saveHistory: (team, history) => remember(team, history),
+      emit(event) {
+        emit(event)
+        // Whatever it says: something has changed.
+        for (const { id, status } of children()) if (status === 'quarantined') onDown(id)
+        for (const look of looking) look()
+      },
+      onGiveUp,
+    })
+  }
+
+  function historyIn(children: readonly AgentSpec[]): History {
+    return historyOf(new Map(children.flatMap(({ id }) => (kept.has(id) ? [[id, kept.get(id) as Supervision] as const] : []))))
+  }
+
+  function remember(team: string, history: History): void {
+    const children = desired.teams.find(({ id }) => id === team)?.children ?? []
+    for (const { id } of children) {
+      const supervision = supervisionOf(history, id)
+      if (!holdings.has(id) || JSON.stringify(kept.get(id)) === JSON.stringify(supervision)) continue
+      kept.set(id, supervision)
+      saveSupervision(id, supervision)
+    }
+  }
+
+  async function apply(): Promise<void> {
+    const teams = ours()
+    if (teams.length === 0 && root === undefined) return
+    root ??= openRoot()
+    for (const { id } of teams) applied.add(id)
+    await root.apply(teams)
+  }
+
+  async function arrange(): Promise<void> {
+    const taken = await holdings.takeMissing()
+    if (taken.length > 0) await apply()
+  }
+
+  async function change(next: Desired): Promise<Changes> {
+    const changes = changesOf(desired, next, versions)
+    const gone = holdings.ids().filter((id) => !next.teams.some(({ children }) => children.some((child) => child.id === id)))
+    desired = next
+    for (const id of [...applied]) if (!next.teams.some((team) => team.id === id)) applied.delete(id)
+    await holdings.takeMissing()
+    await apply()
+    for (const id of gone) void giveUp(id)
+    return changes
+  }
+
+  const children = () => root?.which().flatMap((team) => team.children) ?? []
+
+  function isSettled(): boolean {
+    const teams = root?.which() ?? []
+    return teams.every(({ status, children }) => isThrough(status) || (status === 'running' && children.every(isTried)))
+  }
+
+  function up(): Promise<void> {
+    if (isSettled()) return Promise.resolve()
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const look = () => isSettled() && resolve()
+    looking.add(look)
+    return promise.finally(() => looking.delete(look))
+  }
+
+  /** Once an agent that is not wanted any more has stopped, its lease ends for good. */
+  async function giveUp(id: string): Promise<void> {
+    await launcher.ended(id)
+    if (agents().some((spec) => spec.id === id)) return // it was wanted again in the meantime
+    paused.delete(id)
+    holdings.drop(id)
+    await retire(id, desired.stamp)
+  }
+
+  function specOf(id: string): AgentSpec {
+    const spec = desired.teams.flatMap(({ children }) => children).find((child) => child.id === id)
+    if (spec) return spec
+    const known = agents().map((one) => one.id)
+    throw new ActorError('ACTOR_NOT_FOUND', `There is no agent "${id}" here, only ${known.join(', ')}`, { details: { id } })
+  }
+
+  function requireRoot(id: string): Root<AgentSpec> {
+    specOf(id)
+    if (root && holdings.has(id)) return root
+    throw new ActorError('ACTOR_DOWN', `"${id}" runs in another process: ${holdings.refusal(id)?.holder ?? 'unknown'}`, { details: { id } })
+  }
+
+  async function restart(id: string, { lastGood }: { readonly lastGood: boolean }): Promise<void> {
+    const owner = requireRoot(id)
+    const wanted = specOf(id)
+    const before = versions.resolve(wanted).version
+    if (!lastGood) versions.goOn(id)
+    else if (!versions.goBack(id, wanted.version)) {
+      throw new ActorError('CONFIG_INVALID', `"${id}" has no version to go back to`, { details: { id } })
+    }
+    paused.delete(id)
+    if (versions.resolve(wanted).version === before) return requireDone(id, await owner.renew(id))
+    const { version, shutdown, startTimeout } = versions.resolve(wanted)
+    const up = launcher.settled(id, version, shutdown + startTimeout)
+    await Promise.all([serial.run(apply), up])
+  }
+
+  return {
+    holdings,
+    get desired() {
+      return desired
+    },
+    isComplete: () => root !== undefined && agents().every(({ id }) => holdings.has(id)),
+    which: () => root?.which() ?? [],
+    arrange: () => serial.run(arrange),
+    up,
+    change: (next) => serial.run(() => change(next)),
+    restart,
+    async pause(id) {
+      requireDone(id, await requireRoot(id).terminate(id))
+      paused.add(id)
+      onDown(id)
+    },
+    async resume(id) {
+      if (!paused.delete(id)) return
+      requireDone(id, await requireRoot(id).restart(id))
+    },
+    isPaused: (id) => paused.has(id),
+    renew(id) {
+      void root?.renew(id)
+    },
+    lose(id) {
+      holdings.lose(id)
+      void serial.run(apply)
+    },
+    async stop({ grace }) {
+      await root?.stop({ grace })
+    },
+    kill: () => root?.kill(),
+  }
+}
+
+function isThrough(status: Status): boolean {
+  return status === 'quarantined' || status === 'stopped'
+}
+
+function isTried({ status, incarnation }: ChildView): boolean {
+  return status === 'running' || status === 'waiting' || status === 'quarantined' || (status === 'stopped' && incarnation > 0)
+}
+
+function requireDone(id: string, result: Result): void {
+  if (result.kind === 'done' || result.kind === 'ignored') return
+  if (result.kind === 'failed') {
+    throw new ActorError('START_FAILED', `"${id}" did not start: ${result.exit}${result.detail ? `: ${result.detail}` : ''}`, {
+      details: { id },
+    })
+  }
+  const why = result.kind === 'refused' ? result.why : result.kind
+  throw new ActorError('ACTOR_DOWN', `"${id}" cannot do that now: ${why}`, { details: { id, why } })
+}

@@ -1,0 +1,149 @@
+import { randomUUID } from 'node:crypto'
+import { hostname } from 'node:os'
+import { resolve } from 'node:path'
+import { ActorError } from '../core/errors.ts'
+import type { Event } from '../core/events.ts'
+import { fileSource, valueSource } from '../sources/file.ts'
+import { changesOf } from './changes.ts'
+import { desire } from './desired.ts'
+import { openParts, type Parts } from './parts.ts'
+import { createProbe } from './probe.ts'
+import { createSerial } from './serial.ts'
+import type { Changes, Troupe, TroupeOptions } from './troupe-types.ts'
+import { agentView, agentViews, explain, statusOf } from './views.ts'
+import { watchFiles } from './watch.ts'
+
+const defaultGrace = 20_000
+
+type Phase =
+  | { readonly kind: 'idle' | 'starting' }
+  | { readonly kind: 'running' | 'stopping'; readonly parts: Parts }
+  | { readonly kind: 'stopped'; readonly parts: Parts | undefined }
+
+/** Puts a team together; nothing happens before `start`. */
+export function createTroupe(options: TroupeOptions): Troupe {
+  const { env = process.env, root = process.cwd(), log, watches = true } = options
+  const node = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`
+  const source = typeof options.config === 'string' ? fileSource(resolve(root, options.config), env) : valueSource(options.config)
+  const probe = createProbe()
+  const listeners = new Set<(event: Event) => void>(options.onEvent ? [options.onEvent] : [])
+  const ended = Promise.withResolvers<0 | 1>()
+  const serial = createSerial()
+  let phase: Phase = { kind: 'idle' }
+  let opening: Promise<Parts> | undefined
+  let starting: Promise<void> | undefined
+  let stopping: Promise<void> | undefined
+  // What is wrong was announced.
+  const watcher = watchFiles(() => void reload().catch(() => {}))
+
+  function emit(event: Event): void {
+    log?.event(event)
+    for (const listener of listeners) listener(event)
+  }
+
+  /** What runs, or is still on its way down. */
+  function partsNow(): Parts | undefined {
+    return phase.kind === 'running' || phase.kind === 'stopping' ? phase.parts : undefined
+  }
+
+  function parts(): Parts {
+    const now = partsNow()
+    if (now) return now
+    throw new ActorError('STOPPED', 'The team does not run')
+  }
+
+  async function open(): Promise<Parts> {
+    phase = { kind: 'starting' }
+    const wanted = await source.read()
+    return openParts({ ...options, env, root, node, probe, wanted, emit, onGiveUp: () => ended.resolve(1) })
+  }
+
+  async function boot(): Promise<void> {
+    opening = open()
+    const parts = await opening
+    phase = { kind: 'running', parts }
+    watch(parts)
+    if (stopping === undefined) await parts.start()
+  }
+
+  function watch({ running }: Parts): void {
+    if (watches) watcher.set([...source.files, ...running.desired.sources])
+  }
+
+  async function desireNow({ settings }: Parts) {
+    return desire(await source.read(), settings)
+  }
+
+  function reload(): Promise<Changes> {
+    return serial.run(async () => {
+      const now = parts()
+      try {
+        const desired = await desireNow(now)
+        const changes = await now.running.change(desired)
+        watch(now)
+        return changes
+      } catch (error) {
+        emit({ name: 'plan:refused', message: (error as Error).message })
+        throw error
+      }
+    })
+  }
+
+  async function end(grace: number): Promise<void> {
+    // Agents that are still starting are not waited for.
+    const parts = await opening?.catch(() => undefined)
+    if (parts) phase = { kind: 'stopping', parts }
+    await parts?.close({ grace })
+    await serial.idle()
+    watcher.close()
+    phase = { kind: 'stopped', parts }
+    ended.resolve(0)
+  }
+
+  function stop({ grace = defaultGrace } = {}): Promise<void> {
+    stopping ??= end(grace)
+    return stopping
+  }
+
+  return {
+    start() {
+      if (stopping !== undefined) return Promise.reject(new ActorError('STOPPED', 'The team has been stopped'))
+      starting ??= boot()
+      return starting
+    },
+    stop,
+    kill() {
+      partsNow()?.kill()
+      void stop({ grace: 0 })
+    },
+    reload,
+    async plan() {
+      const now = parts()
+      return changesOf(now.running.desired, await desireNow(now), now.versions)
+    },
+    async send(to, type, body, options) {
+      return parts().outside.send(to, type, body, options)
+    },
+    async ask(to, type, body, options) {
+      return parts().outside.ask(to, type, body, options)
+    },
+    async restart(id, { lastGood = false } = {}) {
+      await parts().running.restart(id, { lastGood })
+    },
+    async pause(id) {
+      await parts().running.pause(id)
+    },
+    async resume(id) {
+      await parts().running.resume(id)
+    },
+    list: () => (partsNow() ? agentViews(parts()) : []),
+    why: (id) => explain(parts(), agentView(parts(), id)),
+    status: () => statusOf(node, phase.kind, 'parts' in phase ? phase.parts : undefined),
+    listen(listener) {
+      listeners.add(listener)
+      return () => void listeners.delete(listener)
+    },
+    ended: ended.promise,
+    [Symbol.asyncDispose]: () => stop(),
+  }
+}

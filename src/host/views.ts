@@ -1,0 +1,119 @@
+import type { AgentSpec } from '../core/agent.ts'
+import { ActorError } from '../core/errors.ts'
+import type { Parts } from './parts.ts'
+import type { ChildView } from './supervisor.ts'
+import type { AgentStatus, AgentView, TroupeStatus, Why } from './troupe-types.ts'
+
+const statuses = [
+  'starting',
+  'running',
+  'draining',
+  'stopped',
+  'waiting',
+  'quarantined',
+  'standby',
+  'paused',
+] as const satisfies AgentStatus[]
+
+/** All agents that are wanted here, in the order of the config. */
+export function agentViews(parts: Parts): AgentView[] {
+  const { running } = parts
+  const children = childrenOf(parts)
+  return running.desired.teams.flatMap(({ children: specs }) => specs.map((spec) => viewOf(parts, spec, children.get(spec.id))))
+}
+
+/** One of them. */
+export function agentView(parts: Parts, id: string): AgentView {
+  const views = agentViews(parts)
+  const view = views.find((one) => one.id === id)
+  if (view) return view
+  throw new ActorError('ACTOR_NOT_FOUND', `There is no agent "${id}" here, only ${views.map((one) => one.id).join(', ')}`, {
+    details: { id },
+  })
+}
+
+/** One of them with its past. */
+export function explain(parts: Parts, view: AgentView): Why {
+  const { running, launcher, versions } = parts
+  const { id } = view
+  const wanted = running.desired.teams.flatMap(({ children }) => children).find((spec) => spec.id === id)
+  const child = childrenOf(parts).get(id)
+  const exit = launcher.exit(id)
+  const file = launcher.life(id)?.spec.file ?? wanted?.file ?? ''
+  return {
+    ...view,
+    file,
+    manifest: running.desired.manifests.get(id),
+    exits: child?.exits ?? 0,
+    until: child?.until,
+    exit: exit && { at: exit.at, reason: exit.exit, detail: exit.detail },
+    holder: running.holdings.has(id) ? undefined : running.holdings.refusal(id)?.holder,
+    lastGood: wanted && versions.lastGood(id, wanted.version)?.version,
+  }
+}
+
+/** What health checks ask. */
+export function statusOf(node: string, phase: TroupeStatus['phase'], parts: Parts | undefined): TroupeStatus {
+  const counts = Object.fromEntries(statuses.map((status) => [status, 0])) as Record<AgentStatus, number>
+  const views = parts && phase !== 'stopped' ? agentViews(parts) : []
+  for (const { status } of views) counts[status] += 1
+  const reasons = parts ? reasonsOf(parts, views, phase) : [`the team is ${phase}`]
+  return {
+    phase,
+    node,
+    isReady: reasons.length === 0,
+    reasons,
+    store: {
+      kind: parts?.store.kind ?? 'unknown',
+      where: parts?.where ?? '',
+      isAway: parts?.engine.office.patience.awaySince !== undefined,
+    },
+    agents: counts,
+    zombies: parts?.threads.stats().zombies ?? 0,
+  }
+}
+
+function reasonsOf({ engine, threads, unfit, running }: Parts, views: readonly AgentView[], phase: TroupeStatus['phase']): string[] {
+  const { zombies } = threads.stats()
+  const quarantined = views.filter(({ status }) => status === 'quarantined').map(({ id }) => id)
+  const parked = running.which().filter(({ status }) => status === 'quarantined')
+  return [
+    ...(phase === 'running' ? [] : [`the team is ${phase}`]),
+    ...(engine.office.patience.awaySince === undefined ? [] : ['the store does not answer']),
+    ...(engine.isInDoubt ? ['nobody has confirmed the leases for too long'] : []),
+    ...[unfit()].filter((message) => message !== undefined),
+    ...(zombies === 0 ? [] : [`${zombies} threads cannot be ended: replace this process`]),
+    ...parked.map(({ id }) => `team ${id} gave up`),
+    ...(quarantined.length === 0 ? [] : [`in quarantine: ${quarantined.join(', ')}`]),
+  ]
+}
+
+function childrenOf({ running }: Parts): Map<string, ChildView> {
+  return new Map(running.which().flatMap(({ children }) => children.map((child) => [child.id, child])))
+}
+
+function viewOf(parts: Parts, wanted: AgentSpec, child: ChildView | undefined): AgentView {
+  const { launcher, versions } = parts
+  const { id, team, type } = wanted
+  const life = launcher.life(id)
+  const report = life?.desk()?.report()
+  const heap = life?.stats()?.heap
+  const says = report && report.status !== 'idle' ? [report.status, report.reason].filter(Boolean).join(': ') : undefined
+  return {
+    team,
+    id,
+    type,
+    status: statusIn(parts, id, child),
+    incarnation: child?.incarnation ?? 0,
+    version: versions.resolve(wanted).version,
+    mailbox: report?.mailbox ?? 0,
+    memory: heap && heap.total + heap.external,
+    says,
+  }
+}
+
+function statusIn({ running }: Parts, id: string, child: ChildView | undefined): AgentStatus {
+  if (!running.holdings.has(id)) return 'standby'
+  if (running.isPaused(id) && child?.status === 'stopped') return 'paused'
+  return child?.status ?? 'stopped'
+}

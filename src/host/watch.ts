@@ -1,0 +1,48 @@
+import { type FSWatcher, watch } from 'node:fs'
+import { basename, dirname } from 'node:path'
+
+/** Ms without another change before one is told: editors write a file in several steps. */
+const settle = 150
+
+/** Tells when one of its files has changed. Folders are watched, because editors replace files. */
+export function watchFiles(onChange: () => void) {
+  const watchers = new Map<string, FSWatcher>()
+  let names: ReadonlyMap<string, ReadonlySet<string>> = new Map()
+  let timer: NodeJS.Timeout | undefined
+
+  function open(folder: string): void {
+    try {
+      const watcher = watch(folder, { persistent: false }, (_, name) => {
+        // Some systems do not say which file it was.
+        if (name !== null && !names.get(folder)?.has(name)) return
+        clearTimeout(timer)
+        timer = setTimeout(onChange, settle)
+      })
+      // A folder that was removed: the next reload finds out what is missing.
+      watcher.on('error', () => close(folder))
+      watchers.set(folder, watcher)
+    } catch {
+      // Not every file system can be watched; a reload by command is left.
+    }
+  }
+
+  function close(folder: string): void {
+    watchers.get(folder)?.close()
+    watchers.delete(folder)
+  }
+
+  return {
+    /** Watches these files instead of those before. */
+    set(files: readonly string[]): void {
+      const wanted = new Map<string, Set<string>>()
+      for (const file of files) wanted.set(dirname(file), (wanted.get(dirname(file)) ?? new Set()).add(basename(file)))
+      names = wanted
+      for (const folder of [...watchers.keys()]) if (!wanted.has(folder)) close(folder)
+      for (const folder of wanted.keys()) if (!watchers.has(folder)) open(folder)
+    },
+    close(): void {
+      clearTimeout(timer)
+      for (const folder of [...watchers.keys()]) close(folder)
+    },
+  }
+}

@@ -1,0 +1,6 @@
+export { ActorError, type Code } from './core/errors.ts'
+export type { Event, Events } from './core/events.ts'
+export { type Log, type LogOptions, openLog } from './host/log.ts'
+export { createTroupe } from './host/troupe.ts'
+export type * from './host/troupe-types.ts'
+export type { Config, ConfigInput } from './sources/schema.ts'

@@ -1,0 +1,32 @@
+import { readFile, stat } from 'node:fs/promises'
+import { ActorError } from '../core/errors.ts'
+import { checkConfig, parseConfig, placesIn } from './config.ts'
+import type { ConfigInput } from './schema.ts'
+import type { Source } from './source.ts'
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+/** A config file as a source. */
+export function fileSource(file: string, env: Environment): Source {
+  return {
+    files: [file],
+    async read() {
+      const text = await readFile(file, 'utf8').catch((cause) => {
+        throw new ActorError('CONFIG_INVALID', `Cannot read the config file ${file}: name another with --config or TROUPE_CONFIG`, {
+          cause,
+          details: { file },
+        })
+      })
+      const { mtimeMs } = await stat(file)
+      return { config: parseConfig(text, { file, env }), where: placesIn(text, file), changedAt: Math.floor(mtimeMs) }
+    },
+  }
+}
+
+/** A config in a program as a source. */
+export function valueSource(config: ConfigInput): Source {
+  return {
+    files: [],
+    read: async () => ({ config: checkConfig(config), where: (path) => path.join('.'), changedAt: 0 }),
+  }
+}

@@ -1,0 +1,125 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { findCycle } from '../../src/host/ask-cycle.ts'
+import { openTestStore, startNode } from './path.ts'
+
+let opened: Awaited<ReturnType<typeof openTestStore>>
+beforeAll(async () => {
+  opened = await openTestStore()
+})
+afterAll(() => opened?.[Symbol.asyncDispose]())
+
+type Asker = { ask(to: string, type: string, body?: unknown, timeout?: number): Promise<unknown> }
+const codeOf = async (asked: Promise<unknown>) => asked.then(String, (error: { code?: string }) => error.code)
+
+test('a circle is found in a chain, and among waits that cross', () => {
+  const waits = [
+    { from: 'b', to: 'c' },
+    { from: 'c', to: 'a' },
+    { from: 'c', to: 'd' },
+  ]
+  expect([
+    findCycle({ from: 'a', to: 'a', chain: ['a'] }, []),
+    findCycle({ from: 'c', to: 'a', chain: ['x', 'a', 'b', 'c'] }, []),
+    findCycle({ from: 'a', to: 'b', chain: ['a'] }, waits),
+    findCycle({ from: 'a', to: 'd', chain: ['a'] }, waits),
+    findCycle({ from: 'd', to: 'b', chain: ['d'] }, waits),
+  ]).toEqual([['a', 'a'], ['a', 'b', 'c', 'a'], ['a', 'b', 'c', 'a'], undefined, ['d', 'b', 'c', 'd']])
+})
+
+describe('an ask', () => {
+  test('in a circle fails at once, by chain and when two cross', async () => {
+    await using node = startNode(opened.store, 'n1')
+    const both = Promise.withResolvers<void>()
+    let waiting = 0
+    const cross = (to: string) => async (_: unknown, ctx: Asker) => {
+      waiting += 1
+      if (waiting === 2) both.resolve()
+      await both.promise
+      return codeOf(ctx.ask(to, 'answer', null, 2_000))
+    }
+    const answer = () => 'answered'
+    const back = (_: unknown, ctx: Asker) => codeOf(ctx.ask('a1', 'answer'))
+    await node.start('a1', { receive: { answer, cross: cross('b1'), go: (_: unknown, ctx: Asker) => ctx.ask('b1', 'back') } })
+    await node.start('b1', { receive: { answer, back, cross: cross('a1') } })
+    const chained = await node.ask('a1', 'go')
+    const crossed = await Promise.all([node.ask('a1', 'cross'), node.ask('b1', 'cross')])
+    expect([chained, crossed.map((one) => (one.ok ? one.value : one.error)).toSorted()]).toEqual([
+      { ok: true, value: '"ASK_CYCLE"' },
+      ['"ASK_CYCLE"', '"answered"'],
+    ])
+  })
+
+  test('ends: by its time, without an agent of that name, with one that is down', async () => {
+    await using node = startNode(opened.store, 'n2', { isDown: (agent) => agent === 'parked' })
+    const gate = Promise.withResolvers<void>()
+    await node.start('a2', { receive: { slow: () => gate.promise } })
+    const codes = await Promise.all(
+      [node.ask('a2', 'slow', null, 150), node.ask('nobody', 'x', null, 150), node.ask('parked', 'x')].map(async (asked) => {
+        const answer = await asked
+        return answer.ok ? answer.value : answer.error.code
+      }),
+    )
+    const open = node.ask('a2', 'slow')
+    node.asks.down('a2')
+    const down = await open
+    gate.resolve()
+    expect([codes, down]).toMatchObject([['ASK_TIMEOUT', 'ACTOR_NOT_FOUND', 'ACTOR_DOWN'], { ok: false, error: { code: 'ACTOR_DOWN' } }])
+  })
+
+  test('that failed is asked anew when its turn is repeated; one that was answered is not', async () => {
+    await using node = startNode(opened.store, 'n3')
+    const seen: string[] = []
+    let isReady = false
+    await node.start(
+      'b3',
+      {
+        receive: {
+          good: () => {
+            seen.push('good')
+            return 1
+          },
+          bad: () => {
+            seen.push('bad')
+            if (!isReady) throw new Error('not ready')
+            return 2
+          },
+        },
+      },
+      { maxAttempts: 1 },
+    )
+    await node.start('a3', {
+      receive: {
+        async go(_: unknown, ctx: Asker & { attempt: number }) {
+          const good = await ctx.ask('b3', 'good')
+          isReady = ctx.attempt > 1
+          return [good, await ctx.ask('b3', 'bad')]
+        },
+      },
+    })
+    expect([await node.ask('a3', 'go'), seen]).toEqual([{ ok: true, value: '[1,2]' }, ['good', 'bad', 'bad']])
+  })
+
+  test('of an actor that starts again gets the reply that came meanwhile', async () => {
+    await using node = startNode(opened.store, 'n4')
+    const asked = Promise.withResolvers<void>()
+    const gate = Promise.withResolvers<void>()
+    let answers = 0
+    await node.start('b4', {
+      receive: {
+        slow: async () => {
+          asked.resolve()
+          await gate.promise
+          answers += 1
+          return 'at last'
+        },
+      },
+    })
+    await node.start('a4', { receive: { go: (_: unknown, ctx: Asker) => ctx.ask('b4', 'slow') } })
+    const reply = node.ask('a4', 'go')
+    await asked.promise
+    node.runners.get('a4')?.child.kill()
+    await node.next('turn:failed')
+    gate.resolve()
+    expect([await reply, answers]).toEqual([{ ok: true, value: '"at last"' }, 1])
+  })
+})

@@ -1,0 +1,130 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { FakeEnding } from './fake-child.ts'
+import { openTestStore, startNode } from './path.ts'
+
+let opened: Awaited<ReturnType<typeof openTestStore>>
+beforeAll(async () => {
+  opened = await openTestStore()
+})
+afterAll(() => opened?.[Symbol.asyncDispose]())
+
+const rows = async (sql: string) => (await opened.backend.query(sql)).rows
+const jobs = (type: string) =>
+  rows(`select status, attempt, dead_reason, result, assigned_to from agent_jobs where job_type = '${type}' order by seq`)
+
+test('a job of a turn is claimed, run and completed with its result in one commit', async () => {
+  await using node = startNode(opened.store, 'n1')
+  const done = node.next('turn:committed', ({ source }) => source === 'job')
+  await node.start('worker1', {
+    init: () => ({ state: 0 }),
+    run: {
+      double1: ({ n }: { n: number }, ctx) => {
+        ctx.state = (ctx.state as number) + 1
+        return { doubled: n * 2 }
+      },
+    },
+  })
+  await node.start('maker1', { receive: { go: (n: number, ctx) => ctx.job('double1', { n }) } })
+  await node.tell('maker1', 'go', 21)
+  await done
+  expect([await jobs('double1'), await rows(`select state from agent_state where agent_id = 'worker1'`)]).toEqual([
+    [['completed', 1, null, { doubled: 42 }, 'worker1']],
+    [['1']],
+  ])
+})
+
+test('a job that throws comes again as it asks, one that is hopeless does not', async () => {
+  await using node = startNode(opened.store, 'n2')
+  const ended = node.next('turn:committed', ({ type }) => type === 'flaky2')
+  const log: string[] = []
+  await node.start('worker2', {
+    run: {
+      flaky2: (_: unknown, { attempt }) => {
+        log.push(`flaky ${attempt}`)
+        if (attempt === 1) throw new FakeEnding('later', { retryIn: 20 })
+      },
+      hopeless2: () => {
+        throw new FakeEnding('no use', { isFinal: true })
+      },
+    },
+  })
+  await opened.store.call('create_jobs', { p_batch: [{ job_type: 'flaky2' }, { job_type: 'hopeless2' }] })
+  await ended
+  await node.outbox.flush()
+  expect([log, await jobs('flaky2'), await jobs('hopeless2')]).toEqual([
+    ['flaky 1', 'flaky 2'],
+    [['completed', 2, null, null, 'worker2']],
+    [['failed', 1, 'fatal', null, 'worker2']],
+  ])
+})
+
+test('a job keeps its steps when another agent goes on with it', async () => {
+  await using node = startNode(opened.store, 'n3')
+  const steps: string[] = []
+  const finished = node.next('turn:committed', ({ type }) => type === 'long3')
+  const actor = {
+    run: {
+      long3: async (_: unknown, ctx: { attempt: number; step(name: string, fn: () => unknown): Promise<unknown>; die(): never }) => {
+        await ctx.step('first', () => steps.push('first'))
+        if (ctx.attempt === 1) ctx.die()
+        await ctx.step('second', () => steps.push('second'))
+      },
+    },
+  }
+  await opened.store.call('create_jobs', { p_batch: [{ job_type: 'long3', backoff_ms: 10 }] })
+  await node.start('worker3a', actor)
+  await node.start('worker3b', actor)
+  await finished
+  expect([steps, (await jobs('long3'))[0]?.slice(0, 2)]).toEqual([
+    ['first', 'second'],
+    ['completed', 2],
+  ])
+})
+
+test('a stop gives back what has not begun, and what it interrupts, without an attempt', async () => {
+  const began = Promise.withResolvers<void>()
+  {
+    await using node = startNode(opened.store, 'n4')
+    await opened.store.call('create_jobs', { p_batch: Array.from({ length: 4 }, () => ({ job_type: 'wait4' })) })
+    await node.start(
+      'worker4',
+      {
+        run: {
+          wait4: async (_: unknown, ctx: { aborted: Promise<string> }) => {
+            began.resolve()
+            throw new Error(await ctx.aborted)
+          },
+        },
+      },
+      { maxLoad: 3 },
+    )
+    await began.promise
+    expect((await jobs('wait4')).map(([status]) => status).toSorted()).toEqual(['assigned', 'assigned', 'assigned', 'pending'])
+  }
+  expect((await jobs('wait4')).map(([status, attempt]) => [status, attempt])).toEqual(Array.from({ length: 4 }, () => ['pending', 0]))
+})
+
+test('a job that was cancelled is told so, and leaves nothing', async () => {
+  await using node = startNode(opened.store, 'n5', { lease: 900 })
+  const began = Promise.withResolvers<void>()
+  const aborted = Promise.withResolvers<string>()
+  const [created] = await opened.store.call('create_jobs', { p_batch: [{ job_type: 'cancel5' }] })
+  await node.start('worker5', {
+    receive: { note: () => 'fine' },
+    run: {
+      cancel5: async (_: unknown, ctx) => {
+        began.resolve()
+        aborted.resolve(await ctx.aborted)
+        throw new Error('aborted')
+      },
+    },
+  })
+  await began.promise
+  await opened.store.call('cancel_jobs', { p_batch: [{ job_id: created?.job_id ?? '' }] })
+  expect([
+    await aborted.promise,
+    await node.ask('worker5', 'note'),
+    (await jobs('cancel5'))[0]?.[0],
+    node.runners.get('worker5')?.incarnations,
+  ]).toEqual(['LEASE_LOST', { ok: true, value: '"fine"' }, 'cancelled', 1])
+})

@@ -1,0 +1,86 @@
+import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { TroupeOptions } from '../../src/host/troupe-types.ts'
+import { actors, type Ground, openGround, teamOn } from './team.ts'
+
+let ground: Ground
+
+beforeAll(async () => {
+  ground = await openGround()
+})
+
+const root = join(import.meta.dirname, '../..')
+// Inside of the project, because that is where actors find "troupe/actor".
+const own = join(root, '.troupe', `test-${process.pid}`)
+
+afterAll(async () => {
+  await ground[Symbol.asyncDispose]()
+  await rm(own, { recursive: true, force: true })
+})
+
+/** A team of a config file and actor files that a test may change. */
+async function changeable(name: string, agents: readonly string[], options: Partial<TroupeOptions> = {}) {
+  const folder = join(ground.folder, name)
+  const home = join(own, name)
+  await mkdir(home, { recursive: true })
+  await cp(actors, join(home, 'actors'), { recursive: true })
+  const config = join(home, 'team.yaml')
+  const configure = (lines: readonly string[]) =>
+    writeFile(config, `teams:\n  - id: ${name}\n    agents:\n${lines.map((line) => `      - ${line}\n`).join('')}`)
+  await configure(agents)
+  const team = teamOn(ground, [], { config, actors: join(home, 'actors'), folder, ...options })
+  const edit = async (file: string, change: (text: string) => string) => {
+    const path = join(home, 'actors', file)
+    await writeFile(path, change(await readFile(path, 'utf8')))
+  }
+  return { team, configure, edit }
+}
+
+const incarnations = (team: { list(): readonly { id: string; incarnation: number; status: string }[] }) =>
+  team.list().map(({ id, incarnation, status }) => `${id} ${incarnation} ${status}`)
+
+test('a reload restarts only what changed, starts what is new, and lets go what is gone', async () => {
+  const { team, configure, edit } = await changeable('one', [
+    '{ id: p-counter, type: counter }',
+    '{ id: p-relay, type: relay }',
+    '{ id: p-gone, type: relay }',
+  ])
+  await using _ = team
+  await team.start()
+  await team.ask('p-counter', 'add', 5)
+  await edit('counter.ts', (text) => text.replace('return ctx.state.sum', 'return { sum: ctx.state.sum }'))
+  await configure(['{ id: p-counter, type: counter }', '{ id: p-relay, type: relay }', '{ id: p-new, type: relay }'])
+  expect(await team.plan()).toEqual({ teams: [{ team: 'one', stop: ['p-counter', 'p-gone'], start: ['p-counter', 'p-new'] }] })
+  await team.reload()
+  await team.event('child:started', ({ id }) => id === 'p-new')
+  expect(await team.ask('p-counter', 'add', 1)).toEqual({ sum: 6 })
+  await team.event('child:dropped', ({ id }) => id === 'p-gone')
+  expect(incarnations(team)).toEqual(['p-counter 2 running', 'p-relay 1 running', 'p-new 1 running'])
+})
+
+test('a faulty change is refused, and what runs stays as it is', async () => {
+  const { team, configure, edit } = await changeable('two', ['{ id: q-counter, type: counter }'])
+  await using _ = team
+  await team.start()
+  await edit('counter.ts', (text) => `${text}\nexport const x = ]`)
+  await expect(team.reload()).rejects.toMatchObject({ code: 'MODULE_INVALID' })
+  await configure(['{ id: q-counter, type: counter, mailbox: none }'])
+  await expect(team.reload()).rejects.toMatchObject({ code: 'CONFIG_INVALID' })
+  expect(team.seen.filter(({ name }) => name === 'plan:refused')).toHaveLength(2)
+  expect(await team.ask('q-counter', 'add', 1)).toBe(1)
+  expect(incarnations(team)).toEqual(['q-counter 1 running'])
+})
+
+test('a change of a file is a reload, and the last good version is at hand', async () => {
+  const { team, edit } = await changeable('three', ['{ id: r-counter, type: counter }'], { watches: true })
+  await using _ = team
+  await team.start()
+  await edit('counter.ts', (text) => text.replace('return ctx.state.sum', 'return -1'))
+  await team.event('child:started', ({ id, incarnation }) => id === 'r-counter' && incarnation === 2)
+  expect(await team.ask('r-counter', 'add', 1)).toBe(-1)
+  await team.restart('r-counter', { lastGood: true })
+  expect(await team.ask('r-counter', 'add', 1)).toBe(2)
+  await team.restart('r-counter')
+  expect(await team.ask('r-counter', 'add', 1)).toBe(-1)
+})
