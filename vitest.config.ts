@@ -6,7 +6,8 @@ const common = { pool: 'forks', testTimeout: 30_000, hookTimeout: 60_000 } as co
 export default defineConfig({
   test: {
     projects: [
-      { test: { ...common, name: 'unit', include: ['test/**/*.test.ts'], exclude: ['test/**/*.pg.test.ts'] } },
+      // Many tests wait for a thread or a lease: three files at a time keep two cores busy, one (the default there) does not.
+      { test: { ...common, name: 'unit', include: ['test/**/*.test.ts'], exclude: ['test/**/*.pg.test.ts'], maxWorkers: 3 } },
       // Four files at a time, each with a dozen connections, stay below the server's 100.
       { test: { ...common, name: 'pg', include: ['test/**/*.pg.test.ts'], globalSetup: 'test/postgres-setup.ts', maxWorkers: 4 } },
     ],

@@ -120,6 +120,9 @@ describe('a folder', () => {
   })
 
   test('of a newer Troupe, or of another PostgreSQL, is left alone', async () => {
+    const newer = await open(folder.path, { migrations: [notes, later] })
+    await newer.query(`create function public.schema_version() returns text language sql as $$ select '${later.version}' $$`)
+    await newer.close()
     await expect(open(folder.path)).rejects.toMatchObject({ code: 'CONFIG_INVALID', message: expect.stringContaining('newer schema') })
     await writeFile(join(folder.path, 'db', 'PG_VERSION'), '17\n')
     await expect(open(folder.path)).rejects.toMatchObject({
