@@ -20,8 +20,6 @@ export type Message = {
   readonly expiresAt?: number
   /** Of an ask: the actors that wait for each other through it, the first asker first. */
   readonly chain?: readonly string[]
-  /** Of an ask: when its asker gives up. */
-  readonly deadline?: number
 }
 
 /** A job that was claimed for an actor of this process. */

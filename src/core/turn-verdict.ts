@@ -33,7 +33,7 @@ function onCommitted(draft: TurnDraft, head: TurnCommit): void {
   }
   const { running } = draft
   if (head.outcome === 'started' && running?.stage === 'announced') {
-    draft.running = { ...running, stage: 'cleared', delivery: withAttempt(running.delivery), isCounted: true }
+    draft.running = { ...running, stage: 'cleared', delivery: withAttempt(running.delivery) }
   }
 }
 

@@ -2,7 +2,7 @@ import type { Answer, HostFrame, ThreadFrame } from '../core/frames.ts'
 import type { Delivery, Outgoing } from '../core/message.ts'
 import type { Call } from '../core/turn-state.ts'
 import type { SendVerdict } from '../store/functions/messages.ts'
-import type { Office } from './desk.ts'
+import type { Office } from './desk-types.ts'
 import { failed } from './requests.ts'
 import { wireMessage } from './wire.ts'
 
@@ -11,11 +11,11 @@ export type DeskCallsOptions = {
   readonly token: number
   readonly sql: readonly string[]
   readonly post: (frame: HostFrame) => void
-  readonly office: Pick<Office, 'outbox' | 'asks' | 'requests'>
+  readonly office: Pick<Office, 'outbox' | 'router' | 'asks' | 'requests'>
 }
 
 /** Answers what an incarnation asks of the host while it runs. */
-export function createDeskCalls({ agent, token, sql, post, office: { outbox, asks, requests } }: DeskCallsOptions) {
+export function createDeskCalls({ agent, token, sql, post, office: { outbox, router, asks, requests } }: DeskCallsOptions) {
   const allowed = new Set(sql)
   /** By turn, what it handles; until it is committed, for that is how long its calls may take to leave. */
   const deliveries = new Map<number, Delivery>()
@@ -62,7 +62,12 @@ export function createDeskCalls({ agent, token, sql, post, office: { outbox, ask
       if (delivery) void reply(call.call, answerOf(call, delivery))
     },
     /** Sends what came from outside of any turn. */
-    send: ({ call, message }: Extract<ThreadFrame, { kind: 'post' }>): void => void reply(call, send(message)),
+    send({ call, message }: Extract<ThreadFrame, { kind: 'post' }>): void {
+      const sending = { ...wireMessage(message), id: message.id, from_agent: agent, lease_token: token }
+      if (!router.burst(sending, agent)) return void reply(call, send(message))
+      outbox.record(sending)
+      post({ kind: 'answer', actor: agent, call, answer: { ok: true, value: null } })
+    },
   }
 }
 

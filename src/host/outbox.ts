@@ -23,6 +23,8 @@ export type Stamps = Readonly<Record<string, number>>
 
 /** The node's mailboxes and asks ride on the outbox's calls: so that what is put and what is taken have one order. */
 export type Passengers = {
+  /** Notes on a message that its row is a record only: its receiver has it in memory and nowhere else. */
+  mark<Given extends OutgoingMessage>(message: Given): Given
   /** Of these receivers (null is everybody) those that take what comes at once. */
   stamps(receivers: ReadonlySet<string | null>): Stamps
   refills(): readonly Refill[]
@@ -42,6 +44,8 @@ export type Outbox = {
   discard(owner: object): void
   /** Sends a message at once; `isWanted` is asked again before it leaves. */
   send(message: Sending, isWanted?: () => boolean): Promise<SendVerdict>
+  /** Writes down a message that was delivered already; the oldest are given up when there are too many. */
+  record(message: Sending): void
   /** A passenger wants to go. */
   nudge(): void
   /** Resolves when everything that was handed over is answered. */
@@ -58,6 +62,8 @@ export type OutboxOptions = {
 }
 
 const limits = { items: 64, bytes: 2 ** 20 } as const
+const recordLimits = { items: 500, bytes: 2 ** 20 } as const
+const mostRecords = 10_000
 
 type Sent = { readonly message: Sending; readonly bytes: number; readonly isWanted: () => boolean; resolve(verdict: SendVerdict): void }
 
@@ -65,6 +71,7 @@ type Sent = { readonly message: Sending; readonly bytes: number; readonly isWant
 export function createOutbox({ store, passengers, patience, clock }: OutboxOptions): Outbox {
   const turns: Entry[] = []
   const sends: Sent[] = []
+  const records: { readonly message: Sending; readonly bytes: number }[] = []
   const closed = new AbortController()
   const { signal } = closed
   const waiting: (() => void)[] = []
@@ -79,9 +86,10 @@ export function createOutbox({ store, passengers, patience, clock }: OutboxOptio
   }
 
   async function work(): Promise<void> {
-    while (!signal.aborted && (isNudged || turns.length > 0 || sends.length > 0)) {
+    while (!signal.aborted && (isNudged || turns.length + sends.length + records.length > 0)) {
       if (isNudged || turns.length > 0) await commitSome()
       if (sends.length > 0) await bisect(takeWanted(), sendAll, refuseSend)
+      if (records.length > 0) await bisect(takeBatch(records, recordLimits), recordAll, () => {})
     }
     phase = 'idle'
     for (const resolve of waiting.splice(0)) resolve()
@@ -161,6 +169,11 @@ export function createOutbox({ store, passengers, patience, clock }: OutboxOptio
     }
   }
 
+  async function recordAll(batch: readonly { readonly message: Sending }[]): Promise<void> {
+    const messages = batch.map(({ message }) => message)
+    await patience.insist(() => store.call('send_messages', { p_batch: { messages } }, { signal }), signal)
+  }
+
   function flush(): Promise<void> {
     if (phase === 'idle') return Promise.resolve()
     const { promise, resolve } = Promise.withResolvers<void>()
@@ -170,7 +183,8 @@ export function createOutbox({ store, passengers, patience, clock }: OutboxOptio
 
   return {
     commit(entry) {
-      turns.push(entry)
+      const { messages } = entry.turn
+      turns.push(messages ? { ...entry, turn: { ...entry.turn, messages: messages.map((message) => passengers.mark(message)) } } : entry)
       wake()
     },
     discard(owner) {
@@ -178,11 +192,17 @@ export function createOutbox({ store, passengers, patience, clock }: OutboxOptio
     },
     send(message, isWanted = () => true) {
       const { promise, resolve } = Promise.withResolvers<SendVerdict>()
-      const sent = { message, bytes: 300 + (message.body?.length ?? 0), isWanted, resolve }
+      const sent = { message: passengers.mark(message), bytes: sizeOf(message), isWanted, resolve }
       if (signal.aborted) refuseSend(sent, new Error('The process ends'))
       else sends.push(sent)
       wake()
       return promise
+    },
+    record(message) {
+      if (signal.aborted) return
+      if (records.length >= mostRecords) records.splice(0, recordLimits.items)
+      records.push({ message: { ...message, log: true }, bytes: sizeOf(message) })
+      wake()
     },
     nudge() {
       isNudged = true
@@ -199,6 +219,10 @@ export function createOutbox({ store, passengers, patience, clock }: OutboxOptio
       for (const sent of sends.splice(0)) refuseSend(sent, new Error('The process ends'))
     },
   }
+}
+
+function sizeOf({ body = '' }: OutgoingMessage): number {
+  return 300 + body.length
 }
 
 function refuseSend({ message, resolve }: Sent, error: Error): void {

@@ -26,6 +26,7 @@ export type Pump = {
   doubt(isInDoubt: boolean): void
   /** Gives jobs back that were claimed and not begun; no attempt is lost. */
   release(jobs: readonly Job[]): Promise<void>
+  /** Waits a little for jobs on their way back. */
   close(): Promise<void>
 }
 
@@ -43,6 +44,8 @@ export type PumpOptions = {
 export const jobLease = 60_000
 const defaultPoll = { min: 1_000, max: 5_000 } as const
 const mostTogether = 500
+/** Ms for giving jobs back at the end; who does not wait has them come back when their leases run out. */
+const lastWords = 2_000
 
 export function createPump({ store, patience, clock, random = Math.random, poll = defaultPoll, lease = jobLease }: PumpOptions): Pump {
   const takers = new Map<string, Taker>()
@@ -50,6 +53,8 @@ export function createPump({ store, patience, clock, random = Math.random, poll 
   const cursors = new Map<string, ClaimCursor | null | undefined>()
   const closed = new AbortController()
   const { signal } = closed
+  const gone = new AbortController()
+  const releasing = new Set<Promise<unknown>>()
   const alarm = createAlarm(clock, wake)
   let phase: 'idle' | 'claiming' | 'again' = 'idle'
   let claiming: Promise<void> = Promise.resolve()
@@ -111,7 +116,9 @@ export function createPump({ store, patience, clock, random = Math.random, poll 
     if (jobs.length === 0) return
     const p_batch = jobs.map(({ id, token }) => ({ job_id: id, lease_token: token, outcome: 'released' as const }))
     // One that is somebody else's by now is none of ours.
-    await patience.insist(() => store.call('finish_jobs', { p_batch }), signal)
+    const call = patience.insist(() => store.call('finish_jobs', { p_batch }, { signal: gone.signal }), gone.signal)
+    releasing.add(call)
+    await call.finally(() => releasing.delete(call))
   }
 
   return {
@@ -133,6 +140,10 @@ export function createPump({ store, patience, clock, random = Math.random, poll 
       alarm.clear()
       closed.abort()
       await claiming
+      const cancel = clock.after(lastWords, () => gone.abort())
+      await Promise.all(releasing)
+      cancel()
+      gone.abort()
     },
   }
 }

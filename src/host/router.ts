@@ -1,12 +1,13 @@
-import { createMailbox, type Mailbox } from '../core/mailbox.ts'
+import type { Mailbox } from '../core/mailbox.ts'
+import type { Message } from '../core/message.ts'
 import type { OutgoingMessage, Refill, SentMessage, TakenMessages } from '../store/functions/messages.ts'
+import type { AsyncMail } from './async-mail.ts'
 import { type Clock, createAlarm } from './clock.ts'
 import type { Passengers, Sending, Stamps } from './outbox.ts'
 import { sentMessage, waitingMessage } from './wire.ts'
 
 /** The mailbox of an incarnation that runs here, as its desk has it. */
 export type Box = {
-  readonly mailbox: Mailbox
   /** A message is handled: it may not come again. */
   settled(id: string): void
   close(): void
@@ -15,15 +16,19 @@ export type Box = {
 export type BoxOptions = {
   readonly agent: string
   readonly token: number
-  readonly capacity: number
+  readonly mailbox: Pick<Mailbox, 'mode' | 'room' | 'put' | 'refilled' | 'spill'>
+  /** The same, of an actor with `durability: async`. */
+  readonly mail?: AsyncMail | undefined
   /** Something may have come, or is due. */
   readonly onMail: () => void
 }
 
 /** The mailboxes of this process. They are filled by commits that name them, and from the table, which is looked at now and then. */
-export type Router = Pick<Passengers, 'stamps' | 'refills' | 'refilled' | 'missed' | 'delivered'> & {
+export type Router = Pick<Passengers, 'mark' | 'stamps' | 'refills' | 'refilled' | 'missed' | 'delivered'> & {
   open(options: BoxOptions): Box
   has(agent: string): boolean
+  /** Puts a message into the memory of an actor here that wants no more than that. False: there is none, or no room. */
+  burst(message: OutgoingMessage, from: string): boolean
   /** There may be something in the table: for the agent that is named, or for any. */
   wake(agent?: string): void
   close(): void
@@ -39,7 +44,6 @@ export type RouterOptions = {
 }
 
 type Local = BoxOptions & {
-  readonly mailbox: Mailbox
   /** The messages that are in the mailbox or being handled. */
   readonly hand: Set<string>
   /** When to look at the table. */
@@ -63,21 +67,25 @@ export function createRouter({ clock, nudge, random = Math.random, poll = defaul
     else alarm.sooner(box.dueAt)
   }
 
-  function put(box: Local, messages: Parameters<Mailbox['put']>[0]): void {
+  /** The box in whose memory a message may go, with a row that is a record only. */
+  function burstBox({ to_agent, delay_ms, expires_in_ms, headers }: OutgoingMessage): AsyncMail | undefined {
+    const mail = boxes.get(to_agent ?? '')?.mail
+    return mail?.mode === 'memory' && !delay_ms && expires_in_ms === undefined && !headers ? mail : undefined
+  }
+
+  function put(box: Local, messages: readonly Message[]): void {
     const fresh = messages.filter(({ id }) => !box.hand.has(id))
     for (const { id } of fresh) box.hand.add(id)
     box.mailbox.put(fresh)
   }
 
   function open(options: BoxOptions): Box {
-    const { agent, capacity } = options
-    const mailbox = createMailbox({ capacity })
+    const { agent, mailbox } = options
     mailbox.spill() // what waits in the table comes first
-    const box: Local = { ...options, mailbox, hand: new Set(), dueAt: 0 }
+    const box: Local = { ...options, hand: new Set(), dueAt: 0 }
     boxes.set(agent, box)
     nudge()
     return {
-      mailbox,
       settled: (id) => void box.hand.delete(id),
       close() {
         if (boxes.get(agent) === box) boxes.delete(agent)
@@ -107,7 +115,8 @@ export function createRouter({ clock, nudge, random = Math.random, poll = defaul
     const now = clock.now()
     for (const { agent_id, seq, stamped, status } of sent.deliveries ?? []) {
       const box = boxes.get(agent_id)
-      if (!box || box.hand.has(message.id ?? '')) continue
+      if (message.log) box?.mail?.land(message.type, message.body ?? 'null', from)
+      if (!box || message.log || box.hand.has(message.id ?? '')) continue
       if (status === 'scheduled') due(box, now + (message.delay_ms ?? 0))
       else if (status !== 'ready') continue
       // A repeated one may have been tried since it was sent: what is known of it is in the table.
@@ -129,12 +138,17 @@ export function createRouter({ clock, nudge, random = Math.random, poll = defaul
   return {
     open,
     has: (agent) => boxes.has(agent),
+    burst(message, from) {
+      const { type, body = 'null' } = message
+      return burstBox(message)?.take(type, body, from) ?? false
+    },
+    mark: (message) => (burstBox(message) ? { ...message, log: true } : message),
     stamps(receivers) {
       const agents = receivers.has(null) ? boxes.keys() : receivers
       const stamps: Record<string, number> = {}
       for (const agent of agents) {
         const box = boxes.get(agent ?? '')
-        if (box?.mailbox.mode === 'memory') stamps[box.agent] = box.token
+        if (box?.mailbox.mode === 'memory' && !box.mail) stamps[box.agent] = box.token
       }
       return stamps
     },

@@ -130,6 +130,12 @@ describe('running ahead', () => {
     expect([before, story.verdict(1).told()]).toEqual([['request 2'], ['committed 1', 'request 1', 'request 3']])
   })
 
+  test('of a turn that fails nothing leaves any more', () => {
+    const story = new Story().take('m1').done(1).take('m2').call(2, 1, 'ask').threw(2)
+    story.told()
+    expect(story.verdict(1).told()).toEqual(['committed 1'])
+  })
+
   test('what a handler did not wait for leaves all the same, before its own turn is committed', () => {
     const story = new Story().take('m1').done(1).take('m2').call(2, 1, 'send').done(2)
     story.told()
@@ -274,6 +280,15 @@ describe('a thread that dies', () => {
     ])
   })
 
+  test('stands even when the turns before it do not', () => {
+    const story = died(new Story().take('m1').done(1).take('m2'))
+    story.told()
+    expect([story.verdict(1, { kind: 'stale', reason: 'state' }).told(), story.verdict(2).told()]).toEqual([
+      ['discard', 'commit 2 retry in 200'],
+      ['committed 2', 'drained'],
+    ])
+  })
+
   test('of another is an interruption; a job is given back', () => {
     const message = died(new Story().take('m'), 'interrupted').told()
     expect([message, died(new Story().job('j'), 'interrupted').told()]).toEqual([
@@ -326,6 +341,11 @@ describe('the end', () => {
     const log: unknown[] = [story.told(), wakesAt(story.state), story.at(100).told(), wakesAt(story.state)]
     log.push(story.threw(1).told(), story.verdict(1).told())
     expect(log).toEqual([['run 1, attempt 1'], 100, ['abort STOPPED'], undefined, ['commit 1 interrupted'], ['committed 1', 'drained']])
+  })
+
+  test('a stop does not save what is hopeless', () => {
+    const story = new Story().take('m').feed({ kind: 'drain', abortAt: 0 }).at(1).threw(1, { isFinal: true })
+    expect(story.told()).toContain('commit 1 dead fatal')
   })
 
   test('a job that stops is given back', () => {

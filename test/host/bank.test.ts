@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { chanceOf } from './chance.ts'
 import type { FakeActor, FakeContext } from './fake-child.ts'
 import { type Fault, faultyStore } from './faulty-store.ts'
 import { openTestStore, startNode } from './path.ts'
@@ -11,19 +12,10 @@ afterAll(() => opened?.[Symbol.asyncDispose]())
 
 const accounts = Array.from({ length: 6 }, (_, n) => `account-${n}`)
 const opening = 1_000
-const transfers = 150
+const transfers = 90
 
 type Transfer = { readonly n: number; readonly to: string; readonly amount: number; readonly how: 'message' | 'job' | 'now' }
 type Book = { readonly balance: number; readonly paid: readonly number[]; readonly got: readonly number[] }
-
-/** A source of chance that a seed makes again. */
-function chanceOf(seed: number) {
-  let state = seed
-  return (odds: number) => {
-    state = (state * 1_103_515_245 + 12_345) % 2 ** 31
-    return state / 2 ** 31 < odds
-  }
-}
 
 test('no money appears or vanishes, whatever happens to answers, handlers and threads', async () => {
   const seed = Date.now() & 0x7fffffff

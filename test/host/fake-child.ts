@@ -59,7 +59,7 @@ export function createFakeChild(id: string, actor: FakeActor, incarnation = 1): 
   let calls = 0
   let state: unknown
   let abort = Promise.withResolvers<string>()
-  const queue: Extract<HostFrame, { kind: 'turn' }>[] = []
+  const queue: Extract<HostFrame, { kind: 'turn' | 'mail' }>[] = []
   let isBusy = false
 
   function send(frame: ThreadFrame): void {
@@ -78,7 +78,7 @@ export function createFakeChild(id: string, actor: FakeActor, incarnation = 1): 
   async function work(): Promise<void> {
     if (isBusy) return
     isBusy = true
-    for (let next = queue.shift(); next && isAlive; next = queue.shift()) await turn(next)
+    for (let next = queue.shift(); next && isAlive; next = queue.shift()) await (next.kind === 'turn' ? turn(next) : mail(next))
     isBusy = false
   }
 
@@ -107,6 +107,23 @@ export function createFakeChild(id: string, actor: FakeActor, incarnation = 1): 
         outcome: { kind: 'threw', error, isFinal, ...(retryIn !== undefined && { retryIn }) },
       })
     }
+  }
+
+  async function mail({ first, items }: Extract<HostFrame, { kind: 'mail' }>): Promise<void> {
+    const failed: Extract<ThreadFrame, { kind: 'acks' }>['failed'][number][] = []
+    for (let at = 0; at < items.length && isAlive; at += 3) {
+      try {
+        const die = () => {
+          end('crash', 'as asked')
+          throw dead
+        }
+        actor.receive?.[items[at] ?? '']?.(JSON.parse(items[at + 1] ?? '') as never, { die } as unknown as FakeContext)
+      } catch (thrown) {
+        if (thrown === dead) return
+        failed.push({ number: first + at / 3, error: { name: 'Error', message: (thrown as Error).message } })
+      }
+    }
+    if (isAlive) send({ kind: 'acks', actor: id, upTo: first + items.length / 3 - 1, failed })
   }
 
   function createContext(
@@ -217,7 +234,7 @@ export function createFakeChild(id: string, actor: FakeActor, incarnation = 1): 
       if (frame.kind === 'answer') answers.get(frame.call)?.(frame.answer)
       if (frame.kind === 'abort') abort.resolve(frame.code)
       if (frame.kind === 'stop') end('shutdown')
-      if (frame.kind !== 'turn') return
+      if (frame.kind !== 'turn' && frame.kind !== 'mail') return
       queue.push(frame)
       setImmediate(() => void work())
     },

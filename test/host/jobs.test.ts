@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { FakeEnding } from './fake-child.ts'
+import { faultyStore } from './faulty-store.ts'
 import { openTestStore, startNode } from './path.ts'
 
 let opened: Awaited<ReturnType<typeof openTestStore>>
@@ -127,4 +128,20 @@ test('a job that was cancelled is told so, and leaves nothing', async () => {
     (await jobs('cancel5'))[0]?.[0],
     node.runners.get('worker5')?.incarnations,
   ]).toEqual(['LEASE_LOST', { ok: true, value: '"fine"' }, 'cancelled', 1])
+})
+
+test('a claim whose answer is lost is the same claim when it is repeated', async () => {
+  let losses = 3
+  const store = faultyStore(opened.store, (name) => (name === 'claim_jobs' && losses-- > 0 ? 'lost' : 'none'))
+  await using node = startNode(store, 'n6')
+  await opened.store.call('create_jobs', { p_batch: Array.from({ length: 5 }, () => ({ job_type: 'lost6' })) })
+  let done = 0
+  const all = Promise.withResolvers<void>()
+  node.events.on('turn:committed', () => {
+    done += 1
+    if (done === 5) all.resolve()
+  })
+  await node.start('worker6', { run: { lost6: () => {} } })
+  await all.promise
+  expect((await jobs('lost6')).map(([status, attempt]) => [status, attempt])).toEqual(Array.from({ length: 5 }, () => ['completed', 1]))
 })

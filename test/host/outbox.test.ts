@@ -11,6 +11,7 @@ import { storeError } from '../../src/store/store-error.ts'
 type Batch = { turns: Turn[]; refills?: unknown[]; awaiting?: string[] }
 
 const noPassengers: Passengers = {
+  mark: (message) => message,
   stamps: () => ({}),
   refills: () => [],
   refilled() {},

@@ -113,7 +113,10 @@ export function startNode(
       void child.exited.then(async () => {
         removeTaker()
         await desk.settled
-        if (!isStopped && runners.has(id)) await launch(incarnation + 1)
+        if (isStopped || !runners.has(id)) return
+        await launch(incarnation + 1).catch((error) => {
+          if (!isStopped) throw error
+        })
       })
       await desk.start()
       return current

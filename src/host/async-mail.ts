@@ -1,0 +1,169 @@
+import type { HostFrame, ThreadFrame } from '../core/frames.ts'
+import type { MailboxMode } from '../core/mailbox.ts'
+import type { Message } from '../core/message.ts'
+
+/** Mail that failed: what it was, and its row if it has one that says more than a record. */
+export type FailedMail = { readonly type: string; readonly row: Message | undefined; readonly error: string }
+
+export type AsyncMailOptions = {
+  readonly agent: string
+  readonly capacity: number
+  readonly post: (frame: HostFrame) => void
+  /** Mail that waited in the table is handled, or has failed. */
+  readonly onHandled: (rows: readonly Message[]) => void
+  readonly onFailed: (failed: FailedMail) => void
+}
+
+/** The mailbox of an actor with `durability: async`: bursts go to the thread in flat batches and are acknowledged as a whole. */
+export type AsyncMail = {
+  readonly mode: MailboxMode
+  /** What waits here or is with the thread. */
+  readonly size: number
+  /** Mail whose rows are records only. Says whether it fits; what does not goes through the table. */
+  take(type: string, body: string, from: string): boolean
+  /** As take, for mail of a commit that relied on there being room. */
+  land(type: string, body: string, from: string): void
+  /** Mail that waited in the table. */
+  put(messages: readonly Message[]): void
+  room(): number
+  refilled(more: boolean): void
+  spill(): void
+  acked(frame: Extract<ThreadFrame, { kind: 'acks' }>): void
+  /** The thread is ready for mail. */
+  open(): void
+  /** Resolves when all that came is acknowledged. */
+  emptied(): Promise<void>
+  /** The thread is gone: gives the rows that it had, the first of which is suspect. */
+  close(): readonly Message[]
+}
+
+/** So much may be with the thread unacknowledged: a port's queue is memory without a limit. */
+const credit = 1_024
+const largestBatch = 256
+const fields = 3
+
+export function createAsyncMail({ agent, capacity, post, onHandled, onFailed }: AsyncMailOptions): AsyncMail {
+  /** Flat: type, body, from. The first `sent` have gone to the thread. */
+  let items: string[] = []
+  let start = 0
+  /** By number: mail that has a row to settle. */
+  const rows = new Map<number, Message>()
+  /** Number of the first that is not acknowledged, and of the first that is not sent. */
+  let acknowledged = 1
+  let next = 1
+  let mode: MailboxMode = 'spilled'
+  let phase: 'waiting' | 'open' | 'closed' = 'waiting'
+  let isScheduled = false
+  let emptied: (() => void)[] = []
+
+  const queued = () => (items.length - start) / fields
+  const size = () => queued()
+  const lastNumber = () => acknowledged + queued() - 1
+
+  function push(type: string, body: string, from: string): void {
+    items.push(type, body, from)
+    if (isScheduled || phase !== 'open') return
+    isScheduled = true
+    // What the same stretch of code brings goes in as few batches as the credit allows.
+    queueMicrotask(flush)
+  }
+
+  function flush(): void {
+    isScheduled = false
+    while (phase === 'open') {
+      const count = Math.min(largestBatch, acknowledged + credit - next, lastNumber() - next + 1)
+      if (count <= 0) return
+      const from = start + (next - acknowledged) * fields
+      post({ kind: 'mail', actor: agent, first: next, items: items.slice(from, from + count * fields) })
+      next += count
+    }
+  }
+
+  function settle(upTo: number, failed: Extract<ThreadFrame, { kind: 'acks' }>['failed']): void {
+    for (const { number, error } of failed) {
+      const type = items[start + (number - acknowledged) * fields] ?? ''
+      onFailed({ type, row: rows.get(number), error: `${error.code ?? error.name}: ${error.message}` })
+      rows.delete(number)
+    }
+    const handled: Message[] = []
+    for (const [number, row] of rows) {
+      if (number > upTo) break
+      handled.push(row)
+      rows.delete(number)
+    }
+    if (handled.length > 0) onHandled(handled)
+  }
+
+  function drop(upTo: number): void {
+    start += (upTo - acknowledged + 1) * fields
+    acknowledged = upTo + 1
+    // Giving memory back each time would cost more than the mail itself.
+    if (start > largestBatch * fields && start * 2 > items.length) {
+      items = items.slice(start)
+      start = 0
+    }
+    if (queued() > 0) return
+    for (const resolve of emptied) resolve()
+    emptied = []
+  }
+
+  return {
+    get mode() {
+      return mode
+    },
+    get size() {
+      return size()
+    },
+    take(type, body, from) {
+      if (mode === 'spilled' || size() >= capacity) {
+        mode = 'spilled'
+        return false
+      }
+      push(type, body, from)
+      return true
+    },
+    land: push,
+    put(messages) {
+      for (const message of messages) {
+        rows.set(lastNumber() + 1, message)
+        push(message.type, message.body, message.from)
+      }
+    },
+    room() {
+      const free = Math.max(0, capacity - size())
+      return mode === 'memory' || free >= capacity / 2 ? free : 0
+    },
+    refilled(more) {
+      mode = more || size() >= capacity ? 'spilled' : 'memory'
+    },
+    spill() {
+      mode = 'spilled'
+    },
+    acked({ upTo, failed }) {
+      if (upTo < acknowledged || upTo >= next) return
+      settle(upTo, failed)
+      drop(upTo)
+      flush()
+    },
+    open() {
+      phase = 'open'
+      flush()
+    },
+    emptied() {
+      if (queued() === 0 || phase === 'closed') return Promise.resolve()
+      const { promise, resolve } = Promise.withResolvers<void>()
+      emptied.push(resolve)
+      return promise
+    },
+    close() {
+      phase = 'closed'
+      const left = [...rows].filter(([number]) => number < next).map(([, row]) => row)
+      items = []
+      start = 0
+      rows.clear()
+      for (const resolve of emptied) resolve()
+      emptied = []
+      return left
+    },
+  }
+}

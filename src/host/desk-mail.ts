@@ -1,0 +1,78 @@
+import type { Message } from '../core/message.ts'
+import type { Turn } from '../store/functions/turns.ts'
+import { createAsyncMail, type FailedMail } from './async-mail.ts'
+import type { DeskOptions } from './desk-types.ts'
+
+/** The mail of an actor with `durability: async`: what waited in the table is settled there once it is handled, without turns. */
+export function createDeskMail(
+  { spec, child, token, office: { outbox, asks, emit, clock } }: DeskOptions,
+  onSettled: (id: string) => void,
+) {
+  const { id: agent, team, mailbox: capacity } = spec
+  const about = { team, id: agent, incarnation: child.incarnation }
+  const owner = {}
+  let open = 0
+  let settled: (() => void)[] = []
+
+  function settle(row: Message, ending: Partial<Turn>): void {
+    const { id, attempts, interruptions } = row
+    const turn: Turn = { agent_id: agent, lease_token: token, message: { id, attempts, interruptions }, ...ending }
+    open += 1
+    const onVerdict = () => {
+      open -= 1
+      onSettled(id)
+      if (open > 0) return
+      for (const resolve of settled) resolve()
+      settled = []
+    }
+    outbox.commit({ owner, turn, bytes: 500, onVerdict })
+  }
+
+  function handled(rows: readonly Message[]): void {
+    for (const row of rows) {
+      settle(row, { outcome: 'done' })
+      if (row.chain) asks.died(row.id, 'its mailbox has durability: async', undefined)
+    }
+  }
+
+  function failed({ type, row, error }: FailedMail): void {
+    const one = { ...about, source: 'message', handled: row?.id ?? '', type } as const
+    emit({ name: 'turn:failed', ...one, attempt: 1, error, retryIn: null })
+    if (!row) return
+    settle(row, { outcome: 'dead', reason: 'attempts_exhausted', error })
+    emit({ name: 'message:dead', ...one, reason: 'attempts_exhausted', error })
+  }
+
+  const mail = createAsyncMail({ agent, capacity, post: child.post, onHandled: handled, onFailed: failed })
+
+  /** Resolves when nothing is left to commit. */
+  function committed(): Promise<void> {
+    if (open === 0) return Promise.resolve()
+    const { promise, resolve } = Promise.withResolvers<void>()
+    settled.push(resolve)
+    return promise
+  }
+
+  return {
+    mail,
+    committed,
+    /** Lets the thread handle what came, for so many ms. */
+    async drain(limit: number): Promise<void> {
+      const { promise: late, resolve } = Promise.withResolvers<void>()
+      const cancel = clock.after(limit, resolve)
+      await Promise.race([mail.emptied(), late])
+      cancel()
+      await committed()
+    },
+    /** The thread is gone: what it had of the table is handled again, and the first of it is suspect. */
+    close(): void {
+      const [first] = mail.close()
+      if (first) settle(first, { outcome: 'interrupted' })
+    },
+    lose(): void {
+      outbox.discard(owner)
+      open = 0
+      mail.close()
+    },
+  }
+}

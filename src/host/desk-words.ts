@@ -1,0 +1,58 @@
+import type { AgentSpec } from '../core/agent.ts'
+import type { Event } from '../core/events.ts'
+import type { ErrorData } from '../core/frames.ts'
+import type { Delivery } from '../core/message.ts'
+import type { TurnCommit, Verdict } from '../core/turn-state.ts'
+import type { TurnVerdict } from '../store/functions/turns.ts'
+import { errorText } from './wire.ts'
+
+/** Why a turn is told to end. */
+export const abortReasons = {
+  TURN_TIMEOUT: 'The turn took longer than turnTimeout allows',
+  STOPPED: 'The actor is being stopped',
+  LEASE_LOST: 'Somebody else has the agent or the job now',
+} as const
+
+/** Tells what becomes of an incarnation's turns. */
+export function announcements({ team, id }: AgentSpec, incarnation: number, emit: (event: Event) => void) {
+  const about = { team, id, incarnation }
+  return {
+    threw({ delivery, error, retryIn, outcome }: TurnCommit): void {
+      if (!delivery || !error) return
+      const attempt = delivery.kind === 'job' ? delivery.job.attempt : delivery.message.attempts + 1
+      const next = outcome === 'retry' && retryIn !== undefined ? retryIn : null
+      emit({ name: 'turn:failed', ...about, ...handled(delivery), attempt, error: errorText(error), retryIn: next })
+    },
+    committed({ delivery, outcome, reason, error }: TurnCommit): void {
+      if (!delivery) return
+      if (outcome === 'done') emit({ name: 'turn:committed', ...about, ...handled(delivery) })
+      if (outcome !== 'dead' || delivery.kind === 'job') return
+      emit({ name: 'message:dead', ...about, ...handled(delivery), reason: reason ?? 'failed', error: error && errorText(error) })
+    },
+    rejected: (reason: string): void => emit({ name: 'turn:rejected', ...about, reason }),
+  }
+}
+
+function handled(delivery: Delivery) {
+  const { id, type } = delivery.kind === 'message' ? delivery.message : delivery.job
+  return { source: delivery.kind, handled: id, type }
+}
+
+/** A verdict of the store without what is for others. */
+export function plainVerdict(verdict: TurnVerdict): Verdict {
+  switch (verdict.verdict) {
+    case 'ok':
+    case 'repeat':
+      return { kind: verdict.verdict }
+    case 'stale':
+      return { kind: 'stale', reason: verdict.reason }
+    case 'failed':
+      return { kind: 'failed', code: verdict.code, message: verdict.error }
+  }
+}
+
+/** The end of a thread as an error of the turn that it died in. */
+export function exitError(exit: string, detail: string): ErrorData {
+  const code = exit === 'hung' ? 'ACTOR_HUNG' : exit === 'out_of_memory' ? 'OUT_OF_MEMORY' : 'ACTOR_CRASHED'
+  return { name: 'ActorError', code, message: `Its thread ended: ${exit}: ${detail}` }
+}

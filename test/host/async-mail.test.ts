@@ -1,0 +1,88 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import type { HostFrame } from '../../src/core/frames.ts'
+import type { Message } from '../../src/core/message.ts'
+import { createAsyncMail } from '../../src/host/async-mail.ts'
+
+type Mail = Extract<HostFrame, { kind: 'mail' }>
+
+function open(capacity = 10_000) {
+  const frames: Mail[] = []
+  const handled: string[] = []
+  const failed: string[] = []
+  const mail = createAsyncMail({
+    agent: 'a',
+    capacity,
+    post: (frame) => frames.push(frame as Mail),
+    onHandled: (rows) => handled.push(...rows.map(({ id }) => id)),
+    onFailed: ({ type, row, error }) => failed.push([type, row?.id ?? 'record', error].join(' ')),
+  })
+  mail.open()
+  mail.refilled(false)
+  const bodies = () => frames.flatMap(({ items }) => items.filter((_, index) => index % 3 === 1))
+  return { mail, frames, handled, failed, bodies }
+}
+
+function row(id: string): Message {
+  return { id, seq: 1, from: 's', type: 'row', body: id, priority: 'normal', attempts: 0, interruptions: 0 }
+}
+
+test('a burst goes in batches of 256, no more than 1,024 at a time without an answer', async () => {
+  const { mail, frames } = open()
+  for (let n = 0; n < 3_000; n++) mail.take('note', String(n), 's')
+  await Promise.resolve()
+  const sizes = () => frames.map(({ first, items }) => `${first}+${items.length / 3}`)
+  const before = sizes()
+  mail.acked({ kind: 'acks', actor: 'a', upTo: 300, failed: [] })
+  expect([before, sizes().slice(4), mail.size]).toEqual([['1+256', '257+256', '513+256', '769+256'], ['1025+256', '1281+44'], 2_700])
+})
+
+test('rows of the table are settled by their answers, records leave nothing', async () => {
+  const { mail, handled, failed } = open()
+  mail.take('note', '1', 's')
+  mail.put([row('r2'), row('r3')])
+  mail.take('note', '4', 's')
+  mail.put([row('r5')])
+  await Promise.resolve()
+  const error = { name: 'Error', message: 'no' }
+  const bad = [1, 3].map((number) => ({ number, error }))
+  mail.acked({ kind: 'acks', actor: 'a', upTo: 4, failed: bad })
+  expect([handled, failed, mail.close().map(({ id }) => id)]).toEqual([['r2'], ['note record Error: no', 'row r3 Error: no'], ['r5']])
+})
+
+test('what does not fit goes through the table until that is empty', () => {
+  const { mail } = open(2)
+  const took = [1, 2, 3].map((n) => mail.take('note', String(n), 's'))
+  const log = [took, mail.mode, mail.take('note', '4', 's'), mail.room()]
+  expect(log).toEqual([[true, true, false], 'spilled', false, 0])
+})
+
+test('everything arrives once and in order, however it is answered', async () => {
+  const step = fc.oneof(
+    fc.record({ do: fc.constant('take' as const), count: fc.integer({ min: 1, max: 700 }) }),
+    fc.record({ do: fc.constant('ack' as const), part: fc.double({ min: 0, max: 1, noNaN: true }) }),
+  )
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
+      const { mail, frames, bodies } = open(1_000_000)
+      let count = 0
+      let acknowledged = 0
+      const sent = () => frames.reduce((sum, { items }) => sum + items.length / 3, 0)
+      const ack = (upTo: number) => {
+        if (upTo <= acknowledged) return
+        acknowledged = upTo
+        mail.acked({ kind: 'acks', actor: 'a', upTo, failed: [] })
+      }
+      for (const one of steps) {
+        if (one.do === 'take') for (let n = 0; n < one.count; n++) mail.take('note', String(count++), 's')
+        else ack(acknowledged + Math.floor((sent() - acknowledged) * one.part))
+        await Promise.resolve()
+        expect(sent() - acknowledged).toBeLessThanOrEqual(1_024)
+      }
+      while (acknowledged < count) ack(sent())
+      await mail.emptied()
+      expect(bodies()).toEqual(Array.from({ length: count }, (_, n) => String(n)))
+    }),
+    { numRuns: 100 },
+  )
+})

@@ -1,0 +1,101 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { HostFrame } from '../../src/core/frames.ts'
+import { createFakeChild } from './fake-child.ts'
+import { openTestStore, startNode, type TestNode } from './path.ts'
+
+let opened: Awaited<ReturnType<typeof openTestStore>>
+beforeAll(async () => {
+  opened = await openTestStore()
+})
+afterAll(() => opened?.[Symbol.asyncDispose]())
+
+const rows = async (sql: string) => (await opened.backend.query(sql)).rows
+const async = { durability: 'async' } as const
+/** What may expire has to wait in the table. */
+const inTable = { expires_in_ms: 60_000 }
+
+/** The mail that an agent's thread has been given, in order. */
+function mailOf(node: TestNode, agent: string): string[] {
+  const frames = (node.runners.get(agent)?.child.received ?? []) as readonly HostFrame[]
+  return frames.flatMap((frame) => (frame.kind === 'mail' ? frame.items.filter((_, index) => index % 3 === 1) : []))
+}
+
+async function until(isTrue: () => boolean | Promise<boolean>): Promise<void> {
+  for (const limit = Date.now() + 10_000; !(await isTrue()); ) {
+    if (Date.now() > limit) throw new Error(`It did not come about: ${isTrue}`)
+    await new Promise(setImmediate)
+  }
+}
+
+test('mail of a commit goes to memory with a record in the table; mail of the table is settled there', async () => {
+  await using node = startNode(opened.store, 'n1')
+  await node.start('a1', { receive: { note: () => {} } }, async)
+  await node.start('s1', { receive: { send: (n: number, ctx) => ctx.tell('a1', 'note', n) } })
+  await node.tell('a1', 'note', 0, inTable)
+  await until(() => mailOf(node, 'a1').length === 1)
+  await until(async () => (await rows(`select count(*) from agent_deliveries where agent_id = 'a1' and status = 'done'`))[0]?.[0] === 1)
+  for (const n of [1, 2, 3]) await node.tell('s1', 'send', n)
+  await until(() => mailOf(node, 'a1').length === 4)
+  expect([mailOf(node, 'a1'), await rows(`select status, token is null from agent_deliveries where agent_id = 'a1'`)]).toEqual([
+    ['0', '1', '2', '3'],
+    [
+      ['done', false],
+      ['done', true],
+      ['done', true],
+      ['done', true],
+    ],
+  ])
+})
+
+test('what an actor posts to one here is there at once, and written down behind it', async () => {
+  await using node = startNode(opened.store, 'n2')
+  await node.start('a2', { receive: { note: () => {} } }, async)
+  const { child } = await node.start('s2', { receive: {} })
+  await node.outbox.flush()
+  for (let call = 1; call <= 500; call++) {
+    const message = { id: crypto.randomUUID(), to: 'a2', type: 'note', body: String(call) }
+    child.send({ kind: 'post', actor: 's2', call, message })
+  }
+  await until(() => mailOf(node, 'a2').length === 500)
+  await node.outbox.flush()
+  expect([
+    mailOf(node, 'a2').map(Number),
+    (await rows(`select status, count(*) from agent_deliveries where agent_id = 'a2' group by 1`))[0],
+  ]).toEqual([Array.from({ length: 500 }, (_, index) => index + 1), ['done', 500]])
+})
+
+test('mail that fails is told, and dead if it has a row; mail that kills its thread is suspect', async () => {
+  await using node = startNode(opened.store, 'n3')
+  await node.start(
+    'a3',
+    {
+      receive: {
+        bad: () => {
+          throw new Error('no')
+        },
+        poison: (_: unknown, ctx) => ctx.die(),
+      },
+    },
+    async,
+  )
+  await node.tell('a3', 'bad', null, inTable)
+  expect(await node.next('message:dead')).toMatchObject({ id: 'a3', type: 'bad', reason: 'attempts_exhausted' })
+  await node.tell('a3', 'poison', null, inTable)
+  await until(async () => (await rows(`select interruptions from agent_deliveries where agent_id = 'a3' order by seq`))[1]?.[0] === 10)
+  expect(await rows(`select status, dead_reason from agent_deliveries where agent_id = 'a3' order by seq`)).toEqual([
+    ['dead', 'attempts_exhausted'],
+    ['dead', 'interrupted'],
+  ])
+})
+
+test('a burst costs little: it is counted in hundreds of thousands a second', async () => {
+  await using node = startNode(opened.store, 'n4')
+  await node.start('a4', { receive: { note: () => {} } }, { ...async, mailbox: 1_000_000 })
+  await node.outbox.flush()
+  const from = createFakeChild('x', {})
+  const message = { to_agent: 'a4', type: 'note', body: '{"n":1}' }
+  const began = performance.now()
+  for (let n = 0; n < 100_000; n++) node.router.burst(message, String(from.incarnation))
+  await until(() => node.runners.get('a4')?.desk.report().mailbox === 0)
+  expect(performance.now() - began).toBeLessThan(3_000)
+})
