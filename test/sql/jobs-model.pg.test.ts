@@ -156,7 +156,7 @@ const expected = ({
 })
 
 test('whatever is done in whatever order, the queue answers and remembers as its model does', async () => {
-  const seed = Number(process.env.TROUPE_TEST_SEED ?? Date.now() % 2 ** 31)
+  const seed = Number(process.env.TROUPE_TEST_SEED ?? 20261120)
   const { sql } = db
   await fc.assert(
     fc.asyncProperty(fc.array(operation, { minLength: 20, maxLength: 40 }), async (operations) => {

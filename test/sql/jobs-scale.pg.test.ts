@@ -54,8 +54,8 @@ test('cases 2 and 3: neither a million finished nor a million pending jobs make 
 
   await fill('pending')
   const backlog = await claimTimes(sql, 100, 1)
-  // A claim is well under a millisecond; the constant is what a busy machine may add.
-  const bound = 2 * quantile(small, 0.5) + 3
+  // A claim is well under a millisecond, a walk over a million rows is 300; the constant is what a busy machine may add.
+  const bound = 2 * quantile(small, 0.5) + 25
   expect({
     retained: quantile(retained, 0.95) < 100,
     alone: quantile(alone, 0.5) < bound,
