@@ -11,6 +11,7 @@ import type { PostgresConnection } from '@supabase/lite/postgres'
 import type { Database } from './database.ts'
 import { findJsonFields, type JsonFields, quoteJsonScalars } from './json-fields.ts'
 import { createLane } from './lane.ts'
+import { mergeSettings } from './merge-settings.ts'
 import { applyMigrations } from './migrate.ts'
 import { pgliteDatabase } from './pglite-database.ts'
 import { postgresDatabase } from './postgres-database.ts'
@@ -70,6 +71,7 @@ async function openFolder(folder: string, archive: string): Promise<Opened> {
     throw said ? new Error(said, { cause: error }) : error // PGlite's own error says nothing about why
   })
   printed = undefined
+  mergeSettings(connection.driver)
   return { connection, database: pgliteDatabase(connection.driver) }
 }
 

@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type Database, freshDatabase } from '../postgres.ts'
 import type { Client } from '../postgres-setup.ts'
+import { runs } from '../seed.ts'
 import { createLedger, type Operation, operations } from './ledger.ts'
 import { whileHeld } from './locks.ts'
 import { call, failure, insert, tradingRows } from './rest.ts'
@@ -172,7 +173,7 @@ test('any sequence of calls leaves what a plain ledger has, to the cent', async 
       }
       expect(await readLedger(ledger.day)).toEqual(ledger.totals())
     }),
-    { numRuns: 60 },
+    runs(60),
   )
 }, 60_000)
 

@@ -201,6 +201,22 @@ test('case 11: of two containers with the same agent one claims; after a takeove
   expect(await claim(sql, { lease_token: second.lease_token })).toMatchObject({ verdict: 'ok', jobs: [{ attempt: 1 }] })
 })
 
+test('a claim whose answer got lost before a takeover gives its jobs back when it is asked for again', async () => {
+  await createMany(sql, 3)
+  const { lease_token } = await syncNode(sql, 'node-1', { action: 'take' })
+  const lost = { lease_token, limit: 2, claim_id: crypto.randomUUID() }
+  const [, ended] = (await claim(sql, lost)).jobs
+  await finish(sql, ended ? [ended] : [])
+  await syncNode(sql, 'node-1', { action: 'take' })
+
+  expect(await claim(sql, lost)).toMatchObject({ verdict: 'stale', jobs: [] })
+  expect((await jobRows(sql)).map(({ status, attempt }) => ({ status, attempt }))).toEqual([
+    { status: 'pending', attempt: 0 },
+    { status: 'completed', attempt: 1 },
+    { status: 'pending', attempt: 0 },
+  ])
+})
+
 test('case 11: eight claims that meet a takeover under way wait for it and get nothing', async () => {
   await createMany(sql, 50)
   const { lease_token } = await syncNode(sql, 'node-1', { action: 'take' })

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Database, freshDatabase } from '../postgres.ts'
 import type { Client } from '../postgres-setup.ts'
+import { runs } from '../seed.ts'
 import { change, claim, createJobs, type Ending, finish, type JobRow, jobRows, moveClock, renew } from './job-queue.ts'
 import { type Held, QueueModel, type Wish } from './jobs-model.ts'
 import { call } from './rest.ts'
@@ -158,9 +159,7 @@ const expected = ({
   ...{ id, status, attempt, token, holder, deadReason, history },
 })
 
-const seed = Number(process.env.TROUPE_TEST_SEED ?? Date.now() % 2 ** 31)
-
-test(`whatever is done in whatever order, the queue answers and remembers as its model does (TROUPE_TEST_SEED=${seed})`, async () => {
+test('whatever is done in whatever order, the queue answers and remembers as its model does', async () => {
   const { sql } = db
   await fc.assert(
     fc.asyncProperty(fc.array(operation, { minLength: 20, maxLength: 40 }), async (operations) => {
@@ -173,6 +172,6 @@ test(`whatever is done in whatever order, the queue answers and remembers as its
         tokens = await twins.compare(tokens)
       }
     }),
-    { seed, numRuns: 100, interruptAfterTimeLimit: 20_000 },
+    { ...runs(100), interruptAfterTimeLimit: 20_000 },
   )
 })

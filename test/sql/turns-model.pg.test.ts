@@ -3,10 +3,9 @@ import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { freshDatabase } from '../postgres.ts'
 import type { Client } from '../postgres-setup.ts'
+import { runs } from '../seed.ts'
 import { hostOf, only } from './host.ts'
 import { type Agent, agents, type Commit, createModel, leaseMs, type Message, type Model, type Node } from './turns-model.ts'
-
-const seed = Number(process.env.TROUPE_TEST_SEED ?? Date.now() % 2 ** 31)
 
 const agent = fc.constantFrom(...agents)
 const node = fc.constantFrom<Node>('n1', 'n2')
@@ -221,7 +220,7 @@ function createRun(sql: Client, model: Model) {
   }
 }
 
-test(`whatever two nodes do with three agents, mailboxes are what a plain model says (TROUPE_TEST_SEED=${seed})`, async () => {
+test('whatever two nodes do with three agents, mailboxes are what a plain model says', async () => {
   await using db = await freshDatabase()
   const sql = db.connect({ max: 1 })
   // A clock that stands still between the steps, so that no deadline is passed by accident.
@@ -240,5 +239,5 @@ test(`whatever two nodes do with three agents, mailboxes are what a plain model 
     }
   })
   // On a busy machine fewer runs; never a failure for lack of time.
-  await fc.assert(property, { seed, numRuns: Number(process.env.TROUPE_TEST_RUNS ?? 60), interruptAfterTimeLimit: 15_000 })
+  await fc.assert(property, { ...runs(60), interruptAfterTimeLimit: 15_000 })
 }, 120_000)

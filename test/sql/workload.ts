@@ -109,12 +109,33 @@ async function turns(sql: Client) {
   await host.steps({ ...step, phase: 'start' }, { ...step, phase: 'finish', result: '1' })
   await host.functions({ ...step, key: 'f', fn: 'expire_opportunities', args: {} })
   await host.commit({ turns: [turn] })
+  await commitTogether(sql)
   await host.commit({ turns: [{ agent_id: 'c', lease_token: Number(c), job: { id: randomUUID(), lease_token: 1 }, outcome: 'released' }] })
   await sql`set troupe.clock_offset = '1 minute'`
   await host.take({ agent_id: 'c', lease_token: c })
   await sql`reset troupe.clock_offset`
   await host.sync([{ agent_id: 'c', action: 'hold', lease_token: c, status: 'error' }])
   await host.sync([{ agent_id: 'c', action: 'release', lease_token: c }])
+}
+
+/** Turns that are plain are written by functions of their own. */
+async function commitTogether(sql: Client) {
+  const host = hostOf(sql)
+  const { d = 0 } = await host.hold('d')
+  const told = [message('a', 'd'), message('a', 'd')]
+  await host.send({ messages: told, stamps: { d } })
+  await call(sql, 'create_jobs', [{ job_type: 'y', target_agent: 'd' }])
+  const [claim] = await call<{ jobs: { job_id: string; lease_token: number }[] }[]>(sql, 'claim_jobs', [{ agent_id: 'd', lease_token: d }])
+  const [job] = claim?.jobs ?? []
+  const effects = (version: number) => ({
+    state: { version, value: '1' },
+    messages: [message('d', 'a')],
+    jobs: [{ job_type: 'x' }],
+    steps: true,
+  })
+  const plain = told.map(({ id }, n) => ({ agent_id: 'd', lease_token: d, message: { id, attempts: 0 }, ...effects(n) }))
+  await host.commit({ turns: [...plain, { agent_id: 'd', lease_token: d, job: { id: job?.job_id, lease_token: job?.lease_token } }] })
+  await host.commit({ turns: plain })
 }
 
 async function trades(sql: Client) {
