@@ -11,7 +11,7 @@ import type { PostgresConnection } from '@supabase/lite/postgres'
 import type { Database } from './database.ts'
 import { findJsonFields, type JsonFields, quoteJsonScalars } from './json-fields.ts'
 import { createLane } from './lane.ts'
-import { mergeSettings } from './merge-settings.ts'
+import { mergeForPglite, mergeForServer } from './merge-settings.ts'
 import { applyMigrations } from './migrate.ts'
 import { pgliteDatabase } from './pglite-database.ts'
 import { postgresDatabase } from './postgres-database.ts'
@@ -71,7 +71,7 @@ async function openFolder(folder: string, archive: string): Promise<Opened> {
     throw said ? new Error(said, { cause: error }) : error // PGlite's own error says nothing about why
   })
   printed = undefined
-  mergeSettings(connection.driver)
+  mergeForPglite(connection.driver)
   return { connection, database: pgliteDatabase(connection.driver) }
 }
 
@@ -87,6 +87,7 @@ async function openServer(url: string, connections: number): Promise<Opened> {
     types: { json: jsonType(114), jsonb: jsonType(3802) },
   }
   const connection = createPostgresConnection({ url, postgresOptions: { ...options, max: connections } })
+  mergeForServer(connection.driver)
   const connect = () => createPostgresConnection({ url, postgresOptions: { ...options, prepare: false, max: 1 } }).driver
   return { connection, database: postgresDatabase(connect, connections) }
 }

@@ -1,41 +1,59 @@
-import type { PGliteInterface, Results } from '@electric-sql/pglite'
+import type { PGliteInterface } from '@electric-sql/pglite'
+import type { Sql } from 'postgres'
 
-/** How lite sends each setting of a request, a dozen of them before each statement. */
+/** How lite sends each setting of a request, ten of them before each statement. */
 const settingPattern = /^\s*select\s+set_config\('(?<name>[\w.]+)',\s*(?:\$1|'(?<text>[^']*)'),\s*true\)\s*;?\s*$/i
-const endPattern = /^\s*(begin|commit|rollback|end|abort)\b/i
+const endPattern = /^\s*(begin|commit|rollback)\b/i
 
-type Setting = { readonly name: string; readonly value: unknown }
+type Query<Result> = (sql: string, parameters?: readonly unknown[], ...more: never[]) => PromiseLike<Result>
 
 /**
- * Keeps a request's settings back until its first real statement and sends them in one: each alone takes a quarter of a
- * millisecond, all of them as long as the statement. They hold until the transaction ends, so what is left of them then is void.
+ * Keeps a request's settings back until its first real statement and sends them in one: one by one they take longer than the
+ * statement. They hold until the transaction ends, so what is left of them then is void. `answer` is what a setting returns.
  */
-export function mergeSettings(driver: Pick<PGliteInterface, 'query'>): void {
-  const query = driver.query.bind(driver)
-  let kept: Setting[] = []
+export function mergeSettings<Result>(query: Query<Result>, answer: (value: unknown) => Result): Query<Result> {
+  let kept: { readonly name: string; readonly value: unknown }[] = []
 
   async function send(): Promise<void> {
     const settings = kept
     if (settings.length === 0) return
     kept = []
     const calls = settings.map((_, at) => `set_config($${2 * at + 1}, $${2 * at + 2}, true)`)
-    await query(
-      `select ${calls.join(', ')}`,
-      settings.flatMap(({ name, value }) => [name, value]),
-    )
+    const values = settings.flatMap(({ name, value }) => [name, value])
+    await query(`select ${calls.join(', ')}`, values)
   }
 
-  async function merged<Row>(sql: string, parameters?: unknown[], options?: Parameters<typeof query>[2]): Promise<Results<Row>> {
+  return async (sql, parameters, ...more) => {
     const setting = settingPattern.exec(sql)?.groups
     if (setting?.name) {
       const value = setting.text ?? parameters?.[0] ?? null
       kept.push({ name: setting.name, value })
-      return { rows: [{ set_config: value } as Row], fields: [{ name: 'set_config', dataTypeID: 25 }], affectedRows: 0 }
+      return answer(value)
     }
     if (endPattern.test(sql)) kept = []
     else await send()
-    return await query<Row>(sql, parameters, options)
+    return await query(sql, parameters, ...more)
   }
+}
 
-  driver.query = merged
+/** Merges the settings of PGlite's one session. */
+export function mergeForPglite(driver: PGliteInterface): void {
+  const query = driver.query.bind(driver) as Query<unknown>
+  Reflect.set(
+    driver,
+    'query',
+    mergeSettings<unknown>(query, (value) => ({ rows: [{ set_config: value }], fields: [] })),
+  )
+}
+
+/** Merges those of each session that lite reserves for a request. */
+export function mergeForServer(driver: Pick<Sql, 'reserve'>): void {
+  const reserve = driver.reserve.bind(driver)
+  driver.reserve = async () => {
+    const session = await reserve()
+    const query = session.unsafe.bind(session) as Query<unknown>
+    const answer = (value: unknown) => Object.assign([{ set_config: value }], { count: 1, command: 'SELECT' })
+    Reflect.set(session, 'unsafe', mergeSettings<unknown>(query, answer))
+    return session
+  }
 }

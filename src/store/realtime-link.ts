@@ -10,6 +10,12 @@ export interface WatchedRows {
   readonly filter?: string
 }
 
+/** A row that was written, as far as it fits into a message. */
+export interface Change {
+  readonly table: string
+  readonly row: Readonly<Record<string, unknown>>
+}
+
 type RealtimeChannel = ReturnType<RealtimeClient['channel']>
 
 interface LinkOptions {
@@ -19,6 +25,7 @@ interface LinkOptions {
   readonly token: (() => Promise<string | null>) | undefined
   readonly joinTimeout: number
   readonly onSignal: (signal: Signal) => void
+  readonly onChange: (change: Change) => void
   readonly onCloseFailed: (error: unknown) => void
 }
 
@@ -36,7 +43,7 @@ interface SystemMessage {
 }
 
 /** Holds at most one channel of the client; what comes from a channel that was closed is dropped. */
-export function createLink({ realtime, topic, watch, token, joinTimeout, onSignal, onCloseFailed }: LinkOptions): Link {
+export function createLink({ realtime, topic, watch, token, joinTimeout, onSignal, onChange, onCloseFailed }: LinkOptions): Link {
   let turn = 0
   let channel: RealtimeChannel | undefined
   let gone: Promise<void> = Promise.resolve()
@@ -64,7 +71,10 @@ export function createLink({ realtime, topic, watch, token, joinTimeout, onSigna
     // A topic of its own for every join: a late leave of the last one cannot close this one on the server.
     const joining = realtime.channel(`${topic}:${mine}`)
     for (const rows of watch) {
-      joining.on('postgres_changes', { schema: 'public', ...rows }, () => signal({ kind: 'changed' }))
+      joining.on('postgres_changes', { schema: 'public', ...rows }, ({ table, new: row }: { table: string; new: object }) => {
+        if (mine === turn) onChange({ table, row: { ...row } })
+        signal({ kind: 'changed' })
+      })
     }
     joining.on('system', {}, (message: SystemMessage) => signalOf(message).forEach(signal))
     const scope = (): Scope => (realtime.isConnected() ? 'channel' : 'socket')

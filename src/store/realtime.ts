@@ -1,10 +1,10 @@
 import type { RealtimeClient } from '@supabase/supabase-js'
-import { createLink, type WatchedRows } from './realtime-link.ts'
+import { type Change, createLink, type WatchedRows } from './realtime-link.ts'
 import { alarmAt, decide, type Effect, type RealtimeEvent, type Signal, type State, type Timing } from './realtime-state.ts'
 import { type Clock, createWaker, type OnWake } from './realtime-wake.ts'
 
 export type { RealtimeClient } from '@supabase/supabase-js'
-export type { WatchedRows } from './realtime-link.ts'
+export type { Change, WatchedRows } from './realtime-link.ts'
 export type { RealtimeEvent, WakeReason } from './realtime-state.ts'
 
 /** New messages and jobs, jobs that became pending again, and every change of the configuration. */
@@ -20,6 +20,8 @@ export interface RealtimeHintOptions extends Partial<Timing> {
   readonly client: RealtimeClient | { readonly realtime: RealtimeClient }
   /** Looks at the table; never called again while it runs. */
   readonly onWake: OnWake
+  /** Told of each change before the wake-up that it causes. */
+  readonly onChange?: (change: Change) => void
   readonly watch?: readonly WatchedRows[]
   readonly topic?: string
   /** A fresh access token; asked before every join and at every heartbeat. Without it the client uses its own. */
@@ -56,7 +58,7 @@ const silentHeartbeats = 1.5
  * then anyway. Realtime only makes it sooner: with none at all, onWake is called every one to five seconds.
  */
 export function createRealtimeHint(options: RealtimeHintOptions): RealtimeHint {
-  const { client, onWake, onEvent = () => {}, clock = systemClock, random = Math.random, token } = options
+  const { client, onWake, onChange = () => {}, onEvent = () => {}, clock = systemClock, random = Math.random, token } = options
   const realtime = 'realtime' in client ? client.realtime : client
   const timing = { ...defaults, silence: realtime.heartbeatIntervalMs * silentHeartbeats, ...options }
   let state: State = { kind: 'stopped' }
@@ -75,6 +77,7 @@ export function createRealtimeHint(options: RealtimeHintOptions): RealtimeHint {
     watch: timing.watch,
     joinTimeout: timing.joinTimeout,
     onSignal: receive,
+    onChange,
     onCloseFailed: (error) => onEvent({ kind: 'realtime:closeFailed', error }),
   })
 

@@ -21,20 +21,20 @@ const turn = fc.record({
   agent,
   handles: fc.constantFrom('message', 'message', 'message', 'job'),
   nth: fc.nat(3),
-  state: fc.constantFrom('none', 'next', 'next', 'wrong', 'broken'),
-  tells: fc.array(fc.record({ to, body: fc.constantFrom('1', '"yes"', '{"a":[1.50]}', 'no json') }), { maxLength: 2 }),
+  state: fc.constantFrom<string>('none', 'next', 'next', 'wrong', 'broken'),
+  tells: fc.array(fc.record({ to, body: fc.constantFrom<string>('1', '"yes"', '{"a":[1.50]}', 'no json') }), { maxLength: 2 }),
   makes: fc.array(fc.constantFrom(null, null, 'key'), { maxLength: 2 }),
   replies: fc.boolean(),
   usesSteps: fc.boolean(),
   isStale: fc.boolean(),
-  outcome: fc.constantFrom('done', 'done', 'done', 'done', 'retry', 'dead'),
+  outcome: fc.constantFrom<string>('done', 'done', 'done', 'done', 'retry', 'dead'),
   writes: fc.constantFrom(false, false, false, false, true),
 })
 // Mostly nothing is wrong: otherwise every batch would be applied one by one in both.
 const mild = turn.map((one) => ({
   ...one,
   tells: one.tells.map((tell) => ({ ...tell, body: tell.body === 'no json' ? '2' : tell.body })),
-  state: one.state === 'broken' || one.state === 'wrong' ? ('next' as const) : one.state,
+  state: one.state === 'broken' || one.state === 'wrong' ? 'next' : one.state,
   isStale: false,
   outcome: 'done',
 }))

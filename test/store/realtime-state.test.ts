@@ -10,6 +10,7 @@ import {
   type State,
   type Timing,
 } from '../../src/store/realtime-state.ts'
+import { runs } from '../seed.ts'
 
 const timing: Timing = {
   poll: { min: 1_000, max: 5_000, healthy: 30_000 },
@@ -183,5 +184,6 @@ test('whatever happens: never two channels, nothing while stopped, an alarm alwa
         if (next.kind === 'alarm' && state.kind !== 'stopped') expect(alarmAt(state)).toBeGreaterThan(now)
       }
     }),
+    runs(),
   )
 })

@@ -10,7 +10,8 @@ export const jsonb = z.json()
 export const jsonObject = z.record(z.string(), jsonb)
 /** Whole milliseconds; answers may be null where nothing is due. */
 export const milliseconds = z.number().nonnegative()
-export const timestamp = z.string().min(10)
+/** As the database writes it, which also knows `infinity`. */
+export const timestamp = z.string().min(1)
 export const priority = z.enum(['low', 'normal', 'high', 'urgent'])
 
 /** What an element of a batch got: done, done before, not the caller's any more, or no such row. */
