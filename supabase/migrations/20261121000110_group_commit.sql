@@ -2,16 +2,6 @@
 -- is most turns, and one by one each costs several times as much. What apply_turn does stays the rule: whenever anything is not as it
 -- ordinarily is, everything done together is undone, and the turns are applied one by one.
 
--- Whether a turn may be committed together with others.
-create or replace function troupe.is_plain(p_turn jsonb) returns boolean
-language plpgsql immutable set search_path = '' as $$
-begin
-  return coalesce(p_turn ->> 'outcome', 'done') = 'done'
-    and coalesce(p_turn -> 'message' ->> 'id', p_turn -> 'job' ->> 'id') is not null
-    and coalesce(p_turn -> 'writes', '[]') = '[]' and coalesce(p_turn -> 'timers', '[]') = '[]'
-    and not p_turn @? '$.jobs[*].dedupe_key'; -- a job that ends later in the batch may have the key
-end $$;
-
 -- Saves the states of turns: of an agent's several the last, if each was made from the one before.
 create or replace function troupe.save_states(p_turns jsonb, p_now timestamptz) returns void
 language plpgsql set search_path = '' as $$
@@ -103,13 +93,16 @@ end $$;
 -- Cuts a list into as many as there are counts.
 create or replace function troupe.split(p_list jsonb, p_counts integer[]) returns jsonb[]
 language plpgsql immutable set search_path = '' as $$
+declare
+  v_list jsonb[] := array(select one from jsonb_array_elements(p_list) with ordinality as t(one, at) order by at);
+  v_pieces jsonb[] := '{}';
+  v_at integer := 0;
 begin
-  return array(
-    select coalesce((
-      select jsonb_agg(one order by at) from jsonb_array_elements(p_list) with ordinality as t(one, at)
-      where at > piece.behind - piece.count and at <= piece.behind), '[]')
-    from (select count, sum(count) over (order by nth) as behind, nth from unnest(p_counts) with ordinality as c(count, nth)) piece
-    order by nth);
+  for v_nth in 1 .. cardinality(p_counts) loop
+    v_pieces := v_pieces || to_jsonb(v_list[v_at + 1 : v_at + p_counts[v_nth]]);
+    v_at := v_at + p_counts[v_nth];
+  end loop;
+  return v_pieces;
 end $$;
 
 -- Writes plain turns together, or raises: then they are to be applied one by one. The caller has checked the leases and holds them.
@@ -244,7 +237,12 @@ begin
     from (
       select t, place, case when not plain then place else place - row_number() over (partition by plain order by place) end as run, plain
       from (
-        select t, place, troupe.is_plain(t) and troupe.is_holder(v_held, t ->> 'agent_id', t -> 'lease_token') as plain
+        select t, place, coalesce(t ->> 'outcome', 'done') = 'done'
+            and coalesce(v_held -> (t ->> 'agent_id') = t -> 'lease_token', false)
+            and coalesce(t -> 'message' ->> 'id', t -> 'job' ->> 'id') is not null
+            and coalesce(t -> 'writes', '[]') = '[]' and coalesce(t -> 'timers', '[]') = '[]'
+            and not t @? '$.jobs[*].dedupe_key' -- a job that ends later in the batch may have the key
+          as plain
         from jsonb_array_elements(p_batch -> 'turns') with ordinality as x(t, place)
       ) told
     ) grouped
