@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chown, mkdtemp, readdir, rm } from 'node:fs/promises'
+import { chown, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -14,6 +14,11 @@ export type Cluster = AsyncDisposable & {
   url: string
   /** Stops the server, `fast` as an operator does or `immediate` as a crash does, and starts it again. */
   restart: (how: 'fast' | 'immediate') => Promise<void>
+  stop: (how: 'fast' | 'immediate') => Promise<void>
+  start: () => Promise<void>
+  /** Stops the clock for all of the server's processes, which then neither answer nor hang up, or lets them go on. */
+  freeze: () => Promise<void>
+  thaw: () => Promise<void>
 }
 
 const run = promisify(execFile)
@@ -41,13 +46,22 @@ export async function startCluster({ connections = 20 } = {}): Promise<Cluster> 
   let server = await start()
   const admin = `postgres://postgres@127.0.0.1:${port}/postgres`
   await withClient(admin, (sql) => buildTemplate(sql, admin, 'troupe'))
+  const stop = (how: keyof typeof signals) => stopServer(server, signals[how])
+  const again = async () => {
+    server = await start()
+  }
   return {
     url: databaseUrl(admin, 'troupe'),
     restart: async (how) => {
-      await stopServer(server, signals[how])
-      server = await start()
+      await stop(how)
+      await again()
     },
+    stop,
+    start: again,
+    freeze: () => signalAll(server, 'SIGSTOP'),
+    thaw: () => signalAll(server, 'SIGCONT'),
     [Symbol.asyncDispose]: async () => {
+      await signalAll(server, 'SIGCONT')
       await stopServer(server, signals.immediate)
       await rm(folder, { recursive: true, force: true })
     },
@@ -97,4 +111,18 @@ async function stopServer(server: ChildProcess, signal: NodeJS.Signals): Promise
   const exited = once(server, 'exit')
   server.kill(signal)
   await exited
+}
+
+/** The server first: it starts no process while it is frozen. Each backend has a session of its own, so there is no group to signal. */
+async function signalAll({ pid, exitCode, signalCode }: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (pid === undefined || exitCode !== null || signalCode !== null) return
+  process.kill(pid, signal)
+  const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')
+  for (const child of children.split(' ').filter((word) => word !== '')) {
+    try {
+      process.kill(Number(child), signal)
+    } catch {
+      // It has ended in the meantime.
+    }
+  }
 }

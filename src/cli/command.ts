@@ -6,6 +6,8 @@ export interface Command {
   /** What follows the name, as in the help. */
   readonly usage: string
   readonly examples: readonly string[]
+  /** What people should know, a sentence or two. */
+  readonly notes?: readonly string[]
   readonly options: Readonly<Record<string, Option>>
   /** How many words may follow; more are refused. */
   readonly words?: number

@@ -1,9 +1,9 @@
-import { createInterface } from 'node:readline/promises'
 import { deleteEmbedded, openEmbedded } from '../store/embedded.ts'
 import { readMigrations } from '../store/migrate.ts'
 import { defaultFolder } from '../store/open.ts'
 import { storeTarget } from '../store/target.ts'
 import { type Command, type ExitCode, type Input, storeOptions, UsageError } from './command.ts'
+import { isConfirmed, yesOption } from './confirm.ts'
 import { printJson } from './print.ts'
 
 /** Makes the embedded database anew. A server's database is never dropped from here. */
@@ -11,12 +11,12 @@ export const dbReset: Command = {
   summary: 'delete everything in the embedded database (asks first)',
   usage: '[--yes] [--folder <path>] [--json]',
   examples: ['troupe db reset', 'troupe db reset --yes'],
-  options: { ...storeOptions, yes: { type: 'boolean', help: 'do not ask' } },
+  options: { ...storeOptions, ...yesOption },
   async run({ options, env }: Input): Promise<ExitCode> {
     const { kind } = storeTarget(env)
     if (kind !== 'embedded') throw new UsageError(`db reset: is for the embedded store only, and the environment asks for the ${kind} one`)
     const folder = String(options.folder ?? defaultFolder)
-    if (!options.yes && !(await isConfirmed(`Delete everything in ${folder}? Type yes: `))) {
+    if (!(await isConfirmed({ options }, 'db reset', `Delete everything in ${folder}?`))) {
       console.error('Nothing was deleted.')
       return 1
     }
@@ -27,14 +27,4 @@ export const dbReset: Command = {
     else console.log(`${folder} has a new, empty database.`)
     return 0
   },
-}
-
-async function isConfirmed(question: string): Promise<boolean> {
-  if (!process.stdin.isTTY) throw new UsageError('db reset: there is no terminal to ask on, pass --yes')
-  const terminal = createInterface({ input: process.stdin, output: process.stderr })
-  try {
-    return (await terminal.question(question)).trim().toLowerCase() === 'yes'
-  } finally {
-    terminal.close()
-  }
 }

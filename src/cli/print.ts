@@ -30,8 +30,12 @@ export function formatTable(columns: readonly string[], rows: ReadonlyArray<read
 
 function formatCell(value: unknown): string {
   if (value === null || value === undefined) return ''
-  const text = typeof value === 'object' ? JSON.stringify(value) : String(value)
+  const text = plain(typeof value === 'object' ? JSON.stringify(value) : String(value))
+  return text.length > widest ? `${text.slice(0, widest - 1)}…` : text
+}
+
+/** Text that others wrote, with its control characters shown instead of obeyed. */
+export function plain(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not reach the terminal
-  const plain = text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (found) => (found === '\n' ? '⏎' : '·'))
-  return plain.length > widest ? `${plain.slice(0, widest - 1)}…` : plain
+  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (found) => (found === '\n' ? '⏎' : '·'))
 }

@@ -2,30 +2,36 @@ import { type Log, openLog } from '../host/log.ts'
 import { endProcess } from '../host/threads.ts'
 import { createTroupe } from '../host/troupe.ts'
 import type { AgentView, Troupe } from '../host/troupe-types.ts'
+import { type Control, openControl } from '../ops/control.ts'
+import { openHealth } from '../ops/health.ts'
+import { portOf } from '../sources/environment.ts'
+import { fileSource } from '../sources/file.ts'
 import type { Command, ExitCode, Input } from './command.ts'
 import { styled } from './print.ts'
-
-const defaultConfig = 'config/troupe.yaml'
+import { findTeam } from './team.ts'
+import { configFile, teamOptions } from './team-input.ts'
 
 /** Runs the team of a config file until a signal ends it, or nothing is left of it. */
 export const start: Command = {
   summary: 'run the team',
   usage: '[--config <file>] [--folder <path>] [--json]',
   examples: ['troupe start', 'troupe start --config config/bazaar.yaml', 'AGENT_MODE=trader troupe start'],
-  options: {
-    config: { type: 'string', value: '<file>', help: `the team's configuration (default TROUPE_CONFIG, else ${defaultConfig})` },
-    folder: { type: 'string', value: '<path>', help: "the embedded store's folder (default the config's store.folder)" },
-    json: { type: 'boolean', help: 'log for programs, also on a terminal' },
-  },
+  options: { ...teamOptions, json: { type: 'boolean', help: 'log for programs, also on a terminal' } },
   async run({ options, env }: Input): Promise<ExitCode> {
     const isPretty = process.stdout.isTTY === true && !options.json
     const log = await openLog({ env, isPretty })
+    const file = configFile({ options, env })
+    const { config } = await fileSource(file, env).read()
+    const folder = typeof options.folder === 'string' ? options.folder : config.store.folder
     const troupe = createTroupe({
-      config: typeof options.config === 'string' ? options.config : env.TROUPE_CONFIG || defaultConfig,
+      config: file,
       env,
       log,
-      ...(typeof options.folder === 'string' && { folder: options.folder }),
+      folder,
     })
+    // From before the first thread until the drain is over.
+    await using _health = await openHealth({ ...portOf(env), status: troupe.status, log })
+    await using _control = await openControlIn(folder, troupe, log)
     const release = onSignals(troupe, log)
     try {
       await troupe.start()
@@ -41,6 +47,18 @@ export const start: Command = {
       release()
     }
   },
+}
+
+/** A team without it runs all the same; it only cannot be asked. */
+async function openControlIn(folder: string, troupe: Troupe, log: Log): Promise<Control | undefined> {
+  try {
+    // It also takes away what killed processes have left there.
+    void findTeam(folder).catch(() => {})
+    return await openControl(troupe, folder)
+  } catch (error) {
+    log.write('warn', `troupe ps and the like cannot reach this process: ${(error as Error).message}`)
+    return undefined
+  }
 }
 
 /** With a thread that cannot be ended the process would not end either. */

@@ -5,7 +5,7 @@ export type Usage = { readonly used: number; readonly limit: number }
 export type Readings = {
   readonly descriptors?: Usage
   readonly maps?: Usage
-  /** Resident bytes and the budget for them. */
+  /** Resident bytes of the process and the budget for them. */
   readonly memory?: Usage
 }
 
@@ -19,6 +19,19 @@ export const perThread = { descriptors: 5, maps: 100, memory: 15 * 2 ** 20 } as 
 const spareDescriptors = 100
 /** The part of the maps that threads may have; past the limit V8 aborts the whole process. */
 const mapShare = 0.9
+
+/** The part of the memory that stays free, for what runs already and grows: at least and at most so many bytes. */
+const memoryReserve = { share: 0.1, least: 32 * 2 ** 20, most: 512 * 2 ** 20 } as const
+
+/**
+ * Bytes that threads may fill: what the container may have, else what the machine has, without a reserve. `constrained` is 0 or
+ * beyond the machine's own where nothing limits the process.
+ */
+export function memoryBudget({ constrained, total }: { readonly constrained: number; readonly total: number }): number {
+  const limit = constrained > 0 ? Math.min(constrained, total) : total
+  const { share, least, most } = memoryReserve
+  return limit - Math.min(most, Math.max(least, Math.round(limit * share)))
+}
 
 /** Decides whether one more thread may start. */
 export function findShortage({ descriptors, maps, memory }: Readings): Shortage | undefined {
@@ -35,7 +48,7 @@ export function findShortage({ descriptors, maps, memory }: Readings): Shortage 
     return shortage('maps', maps, `Memory maps are exhausted: ${ratio(maps)} (vm.max_map_count). ${cure}`)
   }
   if (memory && memory.used + perThread.memory > memory.limit) {
-    const cure = 'Raise the memory budget or run fewer agents in this process.'
+    const cure = 'Give its container or machine more, or run fewer agents in this process.'
     return shortage('memory', memory, `The memory budget is exhausted: ${inMegabytes(memory)} in use. ${cure}`)
   }
   return undefined

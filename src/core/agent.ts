@@ -20,8 +20,12 @@ export type AgentSpec = ChildSpec & {
   readonly durability: 'transaction' | 'async'
   /** Messages held in memory; the rest waits in the table. */
   readonly mailbox: number
+  /** Messages that may wait in all, in the table too; who sends more is told MAILBOX_FULL. No limit when absent. */
+  readonly mailboxLimit?: number | undefined
   readonly maxAttempts: number
   readonly turnTimeout: number
+  /** By the type of the message or job; the rest has `turnTimeout`. */
+  readonly turnTimeouts: Readonly<Record<string, number>>
   readonly hangAfter: number
   readonly memory: MemoryLimits
   /** Jobs it may hold at a time. */
@@ -37,12 +41,18 @@ export type Manifest = {
   readonly persist: boolean
 }
 
+/** Ms for which an agent, or a job, is held by its process without being renewed. */
+export type LeaseTimes = { readonly agents: number; readonly jobs: number }
+
+export const leaseDefaults: LeaseTimes = { agents: 15_000, jobs: 60_000 }
+
 /** What a spec that says nothing gets, beyond the supervisor's own defaults. */
 export const agentDefaults = {
   durability: 'transaction',
   mailbox: 1_000,
   maxAttempts: 3,
   turnTimeout: 5 * 60_000,
+  turnTimeouts: {},
   hangAfter: 10_000,
   memory: { soft: 256 * 2 ** 20, hard: 2 ** 30, poll: 250 },
   maxLoad: 5,

@@ -72,7 +72,18 @@ export type TurnState = {
   readonly isDrained: boolean
 }
 
-export type Policy = { readonly maxAttempts: number; readonly turnTimeout: number }
+export type Policy = {
+  readonly maxAttempts: number
+  readonly turnTimeout: number
+  /** By the type of the message or job; the rest has `turnTimeout`. */
+  readonly turnTimeouts?: Readonly<Record<string, number>>
+}
+
+/** Ms that the turn of a delivery may take. */
+export function timeoutOf({ turnTimeout, turnTimeouts = {} }: Policy, delivery: Delivery): number {
+  const { type } = delivery.kind === 'job' ? delivery.job : delivery.message
+  return Object.hasOwn(turnTimeouts, type) ? (turnTimeouts[type] ?? turnTimeout) : turnTimeout
+}
 
 export type Verdict =
   | { readonly kind: 'ok' | 'repeat' }

@@ -1,7 +1,7 @@
 import { judgeFailure } from './attempt.ts'
 import type { ErrorData } from './frames.ts'
 import type { TurnDraft } from './turn-draft.ts'
-import type { TurnCommit, TurnInput, Verdict } from './turn-state.ts'
+import { type TurnCommit, type TurnInput, timeoutOf, type Verdict } from './turn-state.ts'
 
 /** Between two attempts to put messages into a mailbox that is full: doubling from `first` to `max` ms. */
 const wait = { first: 250, max: 5_000 } as const
@@ -45,7 +45,7 @@ function withAttempt<Given extends TurnCommit['delivery'] & {}>(delivery: Given)
 function onFailed(draft: TurnDraft, head: TurnCommit, { code, message }: Extract<Verdict, { kind: 'failed' }>): void {
   const rest = draft.ended.slice(1)
   if (code === 'MAILBOX_FULL' && draft.phase === 'closed') return fall(draft, { records: rest.filter(isDeath), reason: 'failed' })
-  if (code === 'MAILBOX_FULL' && mayWait(draft)) return
+  if (code === 'MAILBOX_FULL' && mayWait(draft, head)) return
   const isOurs = code === 'MAILBOX_FULL'
   const error = { name: 'ActorError', code: isOurs ? code : 'STORE_FAILED', message, details: { code } }
   const { delivery, isCounted = false } = head
@@ -58,8 +58,9 @@ function onFailed(draft: TurnDraft, head: TurnCommit, { code, message }: Extract
 }
 
 /** Keeps all turns for another try, while there is time. */
-function mayWait(draft: TurnDraft): boolean {
-  const { tries, until } = draft.refusal ?? { tries: 0, until: draft.now + draft.policy.turnTimeout }
+function mayWait(draft: TurnDraft, { delivery }: TurnCommit): boolean {
+  const limit = delivery ? timeoutOf(draft.policy, delivery) : draft.policy.turnTimeout
+  const { tries, until } = draft.refusal ?? { tries: 0, until: draft.now + limit }
   if (draft.now >= until) return false
   draft.refusal = { tries: tries + 1, at: draft.now + Math.min(wait.max, wait.first * 2 ** tries), until }
   draft.round += 1

@@ -2,7 +2,7 @@ import { judgeFailure } from './attempt.ts'
 import type { Effects } from './frames.ts'
 import type { Delivery } from './message.ts'
 import { commit, openDraft, requestsWaiting, type TurnDraft } from './turn-draft.ts'
-import type { AbortCode, Call, TurnCommit, TurnEffect, TurnInput, TurnState } from './turn-state.ts'
+import { type AbortCode, type Call, type TurnCommit, type TurnEffect, type TurnInput, type TurnState, timeoutOf } from './turn-state.ts'
 import { onVerdict } from './turn-verdict.ts'
 
 /** So many turns may have ended and not be committed. */
@@ -120,7 +120,7 @@ function onTake(draft: TurnDraft, delivery: Delivery): void {
 }
 
 function run(draft: TurnDraft, turn: number, delivery: Delivery, isCounted: boolean): void {
-  const deadline = draft.now + draft.policy.turnTimeout
+  const deadline = draft.now + timeoutOf(draft.policy, delivery)
   const tried = delivery.kind === 'job' ? delivery.job.attempt : delivery.message.attempts
   draft.running = { turn, delivery, stage: 'running', isCounted, deadline, abort: undefined }
   draft.effects.push({ kind: 'run', turn, delivery, attempt: tried + (isCounted ? 0 : 1) })

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
+import { totalmem } from 'node:os'
 import { performance } from 'node:perf_hooks'
-import { findShortage, type Readings, type Shortage, type Usage, withThreads } from '../core/admission.ts'
+import { findShortage, memoryBudget, type Readings, type Shortage, type Usage, withThreads } from '../core/admission.ts'
 
 /** Whether there is room for one more thread. */
 export type Admission = {
@@ -9,7 +10,7 @@ export type Admission = {
 }
 
 export type AdmissionOptions = {
-  /** Bytes that the process may take in all; no limit by default. */
+  /** Bytes that the process may take in all; that of its container or machine by default, less a reserve. */
   readonly memory?: number
   readonly read?: () => Readings
   readonly now?: () => number
@@ -20,7 +21,7 @@ const keep = 1_000
 
 /** Asks the system, as far as it tells (Linux), and admits everything elsewhere. */
 export function createAdmission({
-  memory,
+  memory = memoryBudget({ constrained: process.constrainedMemory(), total: totalmem() }),
   read = () => readProcess(memory),
   now = () => performance.now(),
 }: AdmissionOptions = {}): Admission {
@@ -40,7 +41,7 @@ export function createAdmission({
 }
 
 /** Reads what this process uses of what threads need. */
-export function readProcess(memory: number | undefined): Readings {
+export function readProcess(memory: number): Readings {
   const descriptors = usage(
     () => readdirSync('/proc/self/fd').length,
     () => Number(/^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1]),
@@ -52,8 +53,17 @@ export function readProcess(memory: number | undefined): Readings {
   return {
     ...(descriptors && { descriptors }),
     ...(maps && { maps }),
-    ...(memory !== undefined && { memory: { used: process.memoryUsage.rss(), limit: memory } }),
+    memory: { used: ownMemory(), limit: memory },
   }
+}
+
+/** Bytes that only this process can give back: what it has mapped of files, such as Node itself, the system takes when it needs it. */
+function ownMemory(): number {
+  const own = usage(
+    () => Number(/^RssAnon:\s+(\d+) kB/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]) * 1_024,
+    () => 0,
+  )
+  return own?.used || process.memoryUsage.rss()
 }
 
 function usage(readUsed: () => number, readLimit: () => number): Usage | undefined {

@@ -12,6 +12,8 @@ export type AsyncMailOptions = {
   /** Mail that waited in the table is handled, or has failed. */
   readonly onHandled: (rows: readonly Message[]) => void
   readonly onFailed: (failed: FailedMail) => void
+  /** How many rows are handled and not settled in the table yet: they take room, or a fast actor would outrun the store. */
+  readonly unsettled: () => number
 }
 
 /** The mailbox of an actor with `durability: async`: bursts go to the thread in flat batches and are acknowledged as a whole. */
@@ -42,7 +44,7 @@ const credit = 1_024
 const largestBatch = 256
 const fields = 3
 
-export function createAsyncMail({ agent, capacity, post, onHandled, onFailed }: AsyncMailOptions): AsyncMail {
+export function createAsyncMail({ agent, capacity, post, onHandled, onFailed, unsettled }: AsyncMailOptions): AsyncMail {
   /** Flat: type, body, from. The first `sent` have gone to the thread. */
   let items: string[] = []
   let start = 0
@@ -122,7 +124,10 @@ export function createAsyncMail({ agent, capacity, post, onHandled, onFailed }: 
       push(type, body, from)
       return true
     },
-    land: push,
+    land(type, body, from) {
+      push(type, body, from)
+      if (size() >= capacity) mode = 'spilled'
+    },
     put(messages) {
       for (const message of messages) {
         rows.set(lastNumber() + 1, message)
@@ -130,7 +135,7 @@ export function createAsyncMail({ agent, capacity, post, onHandled, onFailed }: 
       }
     },
     room() {
-      const free = Math.max(0, capacity - size())
+      const free = Math.max(0, capacity - size() - unsettled())
       return mode === 'memory' || free >= capacity / 2 ? free : 0
     },
     refilled(more) {

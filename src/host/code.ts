@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { cp, mkdir, readdir, readFile, rename, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, readdir, readFile, rename, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises'
 import { dirname, extname, join, relative, resolve, sep } from 'node:path'
 import { ActorError } from '../core/errors.ts'
 
@@ -108,7 +108,9 @@ async function exists(path: string): Promise<boolean> {
 async function linkProject(root: string, folder: string): Promise<void> {
   await mkdir(folder, { recursive: true })
   if (!relative(root, folder).startsWith('..')) return
-  await cp(join(root, 'package.json'), join(folder, 'package.json'))
+  const draft = join(folder, `.package-${randomUUID()}`)
+  await copyFile(join(root, 'package.json'), draft)
+  await rename(draft, join(folder, 'package.json')) // whole or not at all: another process may be at it, too
   for (const name of ['node_modules', 'src']) {
     await symlink(join(root, name), join(folder, name)).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'EEXIST') throw error

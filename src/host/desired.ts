@@ -1,13 +1,14 @@
 import { createHash } from 'node:crypto'
-import { readdir, stat } from 'node:fs/promises'
-import { extname, join } from 'node:path'
+import { stat } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { AgentSpec, Manifest } from '../core/agent.ts'
 import { ActorError } from '../core/errors.ts'
 import type { TeamSpec } from '../core/spec.ts'
 import { idsOf, type Path } from '../sources/config.ts'
 import type { AgentSettings, Config } from '../sources/schema.ts'
 import type { Wanted } from '../sources/source.ts'
-import { copyVersion, type Version } from './code.ts'
+import { type ActorFile, actorFiles, keyOf, loadActorFile } from './actor-files.ts'
+import type { Version } from './code.ts'
 
 /** A team with everything there is to know to run its agents. */
 export type DesiredTeam = Omit<TeamSpec, 'children'> & { readonly children: readonly AgentSpec[] }
@@ -48,9 +49,9 @@ export async function desire(wanted: Wanted, options: DesiredOptions): Promise<D
   const entries = config.teams.map(({ agents }, t) => agents.map((settings, a) => ({ settings, path: ['teams', t, 'agents', a] })))
   const mode = modeOf(entries.flat(), options.env)
   const types = [...new Map(entries.flat().map((entry) => [keyOf(entry.settings.type), entry])).values()]
-  const loaded = await loadTypes(types, files, { ...options, where })
+  const { loaded, failures } = await loadTypes(types, files, { ...options, where })
   const faults = entries.flat().flatMap((entry) => faultsOf(entry, loaded.get(keyOf(entry.settings.type))?.manifest, where))
-  if (faults.length > 0) throw new ActorError('CONFIG_INVALID', faults.join('\n'), { details: { faults } })
+  requireNone(failures, faults)
 
   const manifests = new Map<string, Manifest>()
   const instances = new Map<string, string>()
@@ -79,28 +80,6 @@ export async function desire(wanted: Wanted, options: DesiredOptions): Promise<D
   }
 }
 
-/** A file name with - or _ is one type. */
-function keyOf(type: string): string {
-  return type.replaceAll('_', '-')
-}
-
-const endings = new Set(['.ts', '.mts', '.js', '.mjs'])
-
-/** The actor files of a folder by type; two for one type are found only when that type is wanted. */
-async function actorFiles(folder: string): Promise<Map<string, string[]>> {
-  const names = await readdir(folder).catch((cause) => {
-    throw new ActorError('CONFIG_INVALID', `Cannot read the folder of actor files ${folder}`, { cause, details: { folder } })
-  })
-  const files = new Map<string, string[]>()
-  for (const name of names.sort()) {
-    const ending = extname(name)
-    if (!endings.has(ending) || /\.(d|test)\.[mc]?ts$/.test(name)) continue
-    const key = keyOf(name.slice(0, -ending.length))
-    files.set(key, [...(files.get(key) ?? []), join(folder, name)])
-  }
-  return files
-}
-
 function modeOf(entries: readonly Entry[], env: DesiredOptions['env']): string | undefined {
   const mode = env.AGENT_MODE?.trim()
   if (!mode) return undefined
@@ -109,15 +88,10 @@ function modeOf(entries: readonly Entry[], env: DesiredOptions['env']): string |
   throw new ActorError('CONFIG_INVALID', `AGENT_MODE is "${mode}", expected a type of the config: ${types.join(', ')}`)
 }
 
-type Loaded = { readonly version: Version; readonly manifest: Manifest }
 type LoadOptions = DesiredOptions & Pick<Wanted, 'where'>
 
-async function loadTypes(
-  entries: readonly Entry[],
-  files: ReadonlyMap<string, string[]>,
-  options: LoadOptions,
-): Promise<Map<string, Loaded>> {
-  const loaded = new Map<string, Loaded>()
+async function loadTypes(entries: readonly Entry[], files: ReadonlyMap<string, readonly string[]>, options: LoadOptions) {
+  const loaded = new Map<string, ActorFile>()
   const failures: ActorError[] = []
   // One after the other: a probe is a thread, and a big team may have many types.
   for (const entry of entries) {
@@ -128,41 +102,56 @@ async function loadTypes(
       failures.push(error)
     }
   }
-  const [first] = failures
-  if (first === undefined) return loaded
-  if (failures.length === 1) throw first
-  throw new ActorError(first.code, failures.map(({ message }) => message).join('\n'), { cause: first })
+  return { loaded, failures }
 }
 
-async function loadType({ settings, path }: Entry, files: ReadonlyMap<string, string[]>, options: LoadOptions): Promise<Loaded> {
-  const { root, code, actors, where, probe } = options
+async function loadType(
+  { settings, path }: Entry,
+  files: ReadonlyMap<string, readonly string[]>,
+  options: LoadOptions,
+): Promise<ActorFile> {
   const { type } = settings
   const found = files.get(keyOf(type)) ?? []
   const [file] = found
-  const at = where([...path, 'type'])
+  const at = options.where([...path, 'type'])
   if (file === undefined) {
     const known = [...files.keys()].join(', ') || 'none'
     throw new ActorError(
       'CONFIG_INVALID',
-      `${at}: there is no actor file for "${type}": expected ${join(actors, `${type}.ts`)}, found ${known}`,
+      `${at}: there is no actor file for "${type}": expected ${join(options.actors, `${type}.ts`)}, found ${known}`,
     )
   }
   if (found.length > 1) throw new ActorError('MODULE_INVALID', `${at}: two actor files for "${type}": ${found.join(' and ')}; remove one`)
-  const version = await copyVersion(file, { root, folder: code })
-  try {
-    return { version, manifest: await probe.manifestOf(version.file) }
-  } catch (cause) {
-    if (!(cause instanceof ActorError)) throw cause
-    // People edit the file, not its copy.
-    const message = cause.message.replaceAll(join(code, version.hash), root)
-    throw new ActorError('MODULE_INVALID', message, { cause, details: { ...cause.details, file, usedAt: at } })
-  }
+  return await loadActorFile(file, options)
+}
+
+/** One error for all that is wrong. */
+function requireNone(failures: readonly ActorError[], faults: readonly string[]): void {
+  const all = [...failures.map(({ message }) => message), ...faults]
+  if (all.length === 0) return
+  const [first] = failures
+  if (first && all.length === 1) throw first
+  throw new ActorError(first?.code ?? 'CONFIG_INVALID', all.join('\n'), { ...(first && { cause: first }), details: { faults: all } })
 }
 
 function faultsOf({ settings, path }: Entry, manifest: Manifest | undefined, where: Wanted['where']): string[] {
-  if (!manifest?.persist || settings.durability !== 'async') return []
+  if (manifest === undefined) return []
+  return [...durabilityFaults({ settings, path }, manifest, where), ...timeoutFaults({ settings, path }, manifest, where)]
+}
+
+function durabilityFaults({ settings, path }: Entry, { persist }: Manifest, where: Wanted['where']): string[] {
+  if (!persist || settings.durability !== 'async') return []
   const says = `"${settings.type}" saves its state with each turn (persist: true), which an async mailbox has none of`
   return [`${where([...path, 'durability'])}: ${says}: take durability away, or persist out of the actor file`]
+}
+
+function timeoutFaults({ settings, path }: Entry, { messages, jobs }: Manifest, where: Wanted['where']): string[] {
+  const known = [...new Set([...Object.keys(messages), ...Object.keys(jobs)])]
+  const unknown = Object.keys(settings.turnTimeouts).filter((type) => !known.includes(type))
+  return unknown.map((type) => {
+    const at = [...path, 'turnTimeouts', type]
+    return `${where(at)}: "${settings.type}" has no message or job "${type}", expected one of ${known.join(', ') || 'none'}`
+  })
 }
 
 function specOf(id: string, settings: AgentSettings, team: string, { hash, file }: Version): AgentSpec {

@@ -14,11 +14,16 @@ export type DeskCallsOptions = {
   readonly office: Pick<Office, 'outbox' | 'router' | 'asks' | 'requests'>
 }
 
+/** So many messages from outside of turns may wait for the store; then there is no room for more. */
+const mostWaiting = 10_000
+
 /** Answers what an incarnation asks of the host while it runs. */
 export function createDeskCalls({ agent, token, sql, post, office: { outbox, router, asks, requests } }: DeskCallsOptions) {
   const allowed = new Set(sql)
   /** By turn, what it handles; until it is committed, for that is how long its calls may take to leave. */
   const deliveries = new Map<number, Delivery>()
+  /** Of what came from outside of any turn: so many wait for the store. */
+  let waiting = 0
 
   function answerOf({ turn, request }: Call, delivery: Delivery): Promise<Answer> | Answer {
     const by = { agent, token, turn, delivery }
@@ -50,6 +55,17 @@ export function createDeskCalls({ agent, token, sql, post, office: { outbox, rou
     return sendAnswer(await outbox.send(key === undefined ? sending : { ...sending, send_key: key }))
   }
 
+  /** Nobody holds up a socket's callback, so that what it sends needs a limit here. */
+  async function sendInOrder(message: Outgoing): Promise<Answer> {
+    if (waiting >= mostWaiting) return failed('MAILBOX_FULL', `${mostWaiting} messages of "${agent}" wait for the store`)
+    waiting += 1
+    try {
+      return await send(message)
+    } finally {
+      waiting -= 1
+    }
+  }
+
   async function reply(call: number, answer: Promise<Answer> | Answer): Promise<void> {
     post({ kind: 'answer', actor: agent, call, answer: await answer })
   }
@@ -64,7 +80,8 @@ export function createDeskCalls({ agent, token, sql, post, office: { outbox, rou
     /** Sends what came from outside of any turn. */
     send({ call, message }: Extract<ThreadFrame, { kind: 'post' }>): void {
       const sending = { ...wireMessage(message), id: message.id, from_agent: agent, lease_token: token }
-      if (!router.burst(sending, agent)) return void reply(call, send(message))
+      // What waits for the store is not overtaken by what would need none.
+      if (waiting > 0 || !router.burst(sending, agent)) return void reply(call, sendInOrder(message))
       outbox.record(sending)
       post({ kind: 'answer', actor: agent, call, answer: { ok: true, value: null } })
     },

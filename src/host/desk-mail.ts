@@ -43,7 +43,7 @@ export function createDeskMail(
     emit({ name: 'message:dead', ...one, reason: 'attempts_exhausted', error })
   }
 
-  const mail = createAsyncMail({ agent, capacity, post: child.post, onHandled: handled, onFailed: failed })
+  const mail = createAsyncMail({ agent, capacity, post: child.post, onHandled: handled, onFailed: failed, unsettled: () => open })
 
   /** Resolves when nothing is left to commit. */
   function committed(): Promise<void> {

@@ -2,13 +2,13 @@ import type { AgentSpec } from '../core/agent.ts'
 import type { Event } from '../core/events.ts'
 import type { ErrorData } from '../core/frames.ts'
 import type { Delivery } from '../core/message.ts'
-import type { TurnCommit, Verdict } from '../core/turn-state.ts'
+import type { TurnCommit, TurnState, Verdict } from '../core/turn-state.ts'
 import type { TurnVerdict } from '../store/functions/turns.ts'
 import { errorText } from './wire.ts'
 
 /** Why a turn is told to end. */
 export const abortReasons = {
-  TURN_TIMEOUT: 'The turn took longer than turnTimeout allows',
+  TURN_TIMEOUT: 'The turn took longer than turnTimeout (or turnTimeouts, for its type) allows',
   STOPPED: 'The actor is being stopped',
   LEASE_LOST: 'Somebody else has the agent or the job now',
 } as const
@@ -55,4 +55,9 @@ export function plainVerdict(verdict: TurnVerdict): Verdict {
 export function exitError(exit: string, detail: string): ErrorData {
   const code = exit === 'hung' ? 'ACTOR_HUNG' : exit === 'out_of_memory' ? 'OUT_OF_MEMORY' : 'ACTOR_CRASHED'
   return { name: 'ActorError', code, message: `Its thread ended: ${exit}: ${detail}` }
+}
+
+/** Whether the message at hand is to blame for the end of its thread. What somebody wanted to end is nobody's fault, drained or not. */
+export function causeOf(exit: string, phase: TurnState['phase']): 'crashed' | 'interrupted' {
+  return phase === 'draining' || exit === 'shutdown' ? 'interrupted' : 'crashed'
 }

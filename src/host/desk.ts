@@ -9,7 +9,7 @@ import { createAlarm } from './clock.ts'
 import { createDeskCalls } from './desk-calls.ts'
 import { createDeskMail } from './desk-mail.ts'
 import type { Desk, DeskOptions, DeskReport } from './desk-types.ts'
-import { abortReasons, announcements, exitError, plainVerdict } from './desk-words.ts'
+import { abortReasons, announcements, causeOf, exitError, plainVerdict } from './desk-words.ts'
 import { sizeOf, wireTurn } from './wire.ts'
 
 export type { Desk, DeskChild, DeskOptions, DeskReport, Office } from './desk-types.ts'
@@ -30,7 +30,7 @@ export function createDesk(options: DeskOptions): Desk {
   const deskMail = spec.durability === 'async' ? createDeskMail(options, (id) => box.settled(id)) : undefined
   const box = router.open({ agent, token, mailbox: deskMail?.mail ?? mailbox, mail: deskMail?.mail, onMail: () => pump() })
   const inputs: TurnInput[] = []
-  let turns = createTurns({ maxAttempts: spec.maxAttempts, turnTimeout: spec.turnTimeout }, options.state?.version ?? 0)
+  let turns = createTurns(spec, options.state?.version ?? 0)
   let says: { readonly status: DeskReport['status']; readonly reason: string | undefined } | undefined
   let isFeeding = false
 
@@ -192,8 +192,7 @@ export function createDesk(options: DeskOptions): Desk {
     leaveJobs()
     deskMail?.close()
     asks.forget(agent)
-    const cause = turns.phase === 'draining' ? 'interrupted' : 'crashed'
-    feed({ kind: 'exited', cause, error: exitError(exit, detail) })
+    feed({ kind: 'exited', cause: causeOf(exit, turns.phase), error: exitError(exit, detail) })
   }
 
   // Nobody need have called start.

@@ -1,8 +1,9 @@
-import type { AgentSpec, Manifest } from '../core/agent.ts'
+import type { AgentSpec, LeaseTimes, Manifest } from '../core/agent.ts'
 import type { Event } from '../core/events.ts'
 import type { Job } from '../core/message.ts'
 import type { Supervision } from '../core/supervision.ts'
 import type { SyncedAgent } from '../store/functions/turns.ts'
+import type { Hint } from '../store/hints.ts'
 import type { Store } from '../store/store.ts'
 import type { Desk } from './desk.ts'
 import type { Taken } from './holdings.ts'
@@ -22,6 +23,8 @@ export type Engine = {
   closed(desk: Desk, spec: AgentSpec): void
   /** Nobody answers for this agent now. */
   down(id: string): void
+  /** Somebody says that there is something to take. */
+  hint(hint: Hint): void
   leaveJobs(jobs: readonly Job[]): void
   jobDone(): void
   saveSupervision(id: string, supervision: Supervision): void
@@ -37,7 +40,9 @@ export type Engine = {
 export type EngineOptions = {
   readonly store: Store
   readonly node: string
-  readonly lease?: number
+  readonly leases: LeaseTimes
+  /** Ms between two looks at the table, at random between these. */
+  readonly poll?: { readonly min: number; readonly max: number }
   readonly emit: (event: Event) => void
   /** Whether an agent of this process is known not to run. */
   readonly isDown: (id: string) => boolean
@@ -46,11 +51,11 @@ export type EngineOptions = {
 
 type Open = { readonly desk: Desk; readonly detach: () => void; readonly removeTaker: () => void }
 
-export function createEngine({ store, node, lease, emit, isDown, onLost }: EngineOptions): Engine {
+export function createEngine({ store, node, leases: times, poll, emit, isDown, onLost }: EngineOptions): Engine {
   const desks = new Map<string, Open>()
-  const office = createOffice({ store, emit, isDown })
+  const office = createOffice({ store, emit, isDown, ...(poll && { poll }) })
   const { clock, patience } = office
-  const pump = createPump({ store, patience, clock })
+  const pump = createPump({ store, patience, clock, lease: times.jobs, ...(poll && { poll }) })
   let isKilled = false
   const leases = createLeases({
     store,
@@ -58,7 +63,8 @@ export function createEngine({ store, node, lease, emit, isDown, onLost }: Engin
     patience,
     clock,
     emit,
-    ...(lease !== undefined && { lease }),
+    lease: times.agents,
+    jobLease: times.jobs,
     onDoubt(isInDoubt) {
       pump.doubt(isInDoubt)
       for (const { desk } of desks.values()) desk.doubt(isInDoubt)
@@ -68,6 +74,23 @@ export function createEngine({ store, node, lease, emit, isDown, onLost }: Engin
       onLost(agent)
     },
   })
+
+  function hint(given: Hint): void {
+    const { router } = office
+    switch (given.kind) {
+      case 'message':
+        // What an agent of this process sends is handed over by its own commit.
+        if (router.has(given.from)) return
+        if (given.to === null) router.wake()
+        else if (router.has(given.to)) router.wake(given.to)
+        return
+      case 'job':
+        return pump.wake(given.type)
+      case 'anything':
+        router.wake()
+        return pump.wake()
+    }
+  }
 
   /** In its last moments the store may be away: whoever comes next waits for the leases to run out. */
   async function release(agents: readonly string[], grace: number): Promise<void> {
@@ -82,7 +105,13 @@ export function createEngine({ store, node, lease, emit, isDown, onLost }: Engin
     office,
     async take(specs, stamp) {
       const answers = await leases.take(
-        specs.map(({ id, type, version }) => ({ agent_id: id, agent_type: type, spec_version: version, spec_stamp: stamp })),
+        specs.map(({ id, type, version, mailboxLimit }) => ({
+          agent_id: id,
+          agent_type: type,
+          spec_version: version,
+          spec_stamp: stamp,
+          ...(mailboxLimit !== undefined && { mailbox_limit: mailboxLimit }),
+        })),
       )
       return answers.map(takenOf)
     },
@@ -110,6 +139,7 @@ export function createEngine({ store, node, lease, emit, isDown, onLost }: Engin
       leases.attach(agent, { report, jobs: () => [], loseJob() {} })
     },
     down: (id) => office.asks.down(id),
+    hint,
     leaveJobs: (jobs) => void pump.release(jobs),
     jobDone: () => pump.wake(),
     saveSupervision: (id, supervision) => leases.remember(id, JSON.parse(JSON.stringify(supervision))),
@@ -136,9 +166,9 @@ export function createEngine({ store, node, lease, emit, isDown, onLost }: Engin
 /** Ms for giving leases back, also when nothing is left of the grace. */
 const lastWords = 1_000
 
-function takenOf({ verdict, lease_token: token, state, supervision, node_id }: SyncedAgent): Taken {
+function takenOf({ verdict, lease_token: token, state, supervision, node_id, expires_in_ms: freeIn }: SyncedAgent): Taken {
   if (verdict === 'ok' && token !== undefined) return { verdict, token, state: state ?? null, supervision }
-  return { verdict: verdict === 'older' ? 'older' : 'busy', holder: node_id ?? undefined }
+  return { verdict: verdict === 'older' ? 'older' : 'busy', holder: node_id ?? undefined, freeIn }
 }
 
 function reportOf(desk: Desk, { type, version, maxLoad }: AgentSpec) {

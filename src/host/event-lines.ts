@@ -9,6 +9,7 @@ const levels: Partial<Record<keyof Events, Level>> = {
   'team:gaveUp': 'fatal',
   'plan:refused': 'error',
   'thread:zombie': 'error',
+  'standby:lost': 'warn',
   'turn:committed': 'debug',
   'turn:failed': 'warn',
   'turn:rejected': 'warn',
@@ -29,6 +30,8 @@ export function eventLine(event: Event): { level: Level; fields: Readonly<Record
 
 function levelOf(event: Event): Level {
   if (event.name === 'child:exited' && !event.intended && event.exit !== 'normal') return 'error'
+  // A reload that found nothing new.
+  if (event.name === 'plan:applied' && event.stop.length + event.start.length === 0) return 'debug'
   // What the supervisor of all teams has to say, the teams say better.
   return levels[event.name] ?? ('team' in event && event.team === 'root' ? 'debug' : 'info')
 }
@@ -56,6 +59,12 @@ function words(event: Event): string {
       return `plan of ${event.team}: stop ${listed(event.stop)}, start ${listed(event.start)}`
     case 'plan:refused':
       return `the change is refused, the team stays as it is: ${event.message}`
+    case 'thread:zombie':
+      return `${event.id} was ended, but its thread cannot be: ${event.id} goes on in another one; replace this process (${counted(event.zombies)})`
+    case 'thread:reaped':
+      return `a thread that could not be ended has ended after all (${counted(event.zombies)})`
+    case 'standby:lost':
+      return `a thread that stood by has ended${event.error === undefined ? '' : `: ${event.error}`}`
     case 'turn:failed':
       return `${event.id} failed at ${event.source} ${event.type} (attempt ${event.attempt}): ${event.error}`
     case 'turn:rejected':
@@ -79,6 +88,10 @@ function words(event: Event): string {
 
 function listed(ids: readonly string[]): string {
   return ids.length === 0 ? 'nothing' : ids.join(', ')
+}
+
+function counted(zombies: number): string {
+  return zombies === 1 ? '1 such thread' : `${zombies} such threads`
 }
 
 function timeOf(at: number): string {

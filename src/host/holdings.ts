@@ -10,9 +10,17 @@ export type Claim = {
 }
 
 /** What the store says to a process that wants an agent. */
-export type Taken = ({ readonly verdict: 'ok' } & Claim) | { readonly verdict: 'busy' | 'older'; readonly holder: string | undefined }
+export type Taken = ({ readonly verdict: 'ok' } & Claim) | Busy
 
-type Refused = { readonly why: 'busy' | 'older'; readonly holder: string | undefined }
+type Busy = {
+  readonly verdict: 'busy' | 'older'
+  readonly holder: string | undefined
+  /** Ms until its lease runs out, unless its holder renews it. */
+  readonly freeIn: number | undefined
+}
+
+/** Since when, in ms since 1970, this process stands by for an agent, and who has it. */
+export type Refused = { readonly why: 'busy' | 'older'; readonly holder: string | undefined; readonly since: number }
 
 /** The agents that this process may run, and those that it stands by for. */
 export type Holdings = {
@@ -47,10 +55,11 @@ export function createHoldings({ wanted, instances, take, onTaken, emit }: Holdi
   const held = new Map<string, Claim | undefined>()
   const refused = new Map<string, Refused>()
 
-  function note({ id, team }: AgentSpec, { verdict: why, holder }: Extract<Taken, { verdict: 'busy' | 'older' }>): void {
+  function note({ id, team }: AgentSpec, { verdict: why, holder }: Busy): void {
     const before = refused.get(id)
-    refused.set(id, { why, holder })
-    if (before?.why !== why || before.holder !== holder) emit({ name: 'lease:refused', team, id, why, holder })
+    if (before?.why === why && before.holder === holder) return
+    refused.set(id, { why, holder, since: Date.now() })
+    emit({ name: 'lease:refused', team, id, why, holder })
   }
 
   async function takeAll(specs: readonly AgentSpec[]): Promise<string[]> {

@@ -1,7 +1,9 @@
 import type { AgentSpec, Manifest } from '../core/agent.ts'
+import type { ExitRecord } from '../core/ending.ts'
 import { ActorError } from '../core/errors.ts'
 import type { Exit } from '../core/exit.ts'
 import type { Job } from '../core/message.ts'
+import { toErrorData } from '../worker/error-data.ts'
 import type { Child, ChildStats, Exited } from './child.ts'
 import { createDesk, type Desk, type Office } from './desk.ts'
 import type { Claim } from './holdings.ts'
@@ -41,6 +43,8 @@ export type Launcher = {
   life(id: string): Life | undefined
   lives(): readonly Life[]
   exit(id: string): Exited['record'] | undefined
+  /** Whether any incarnation of it has come up in this process. */
+  wasUp(id: string): boolean
   /** Resolves when the agent's latest incarnation is over; at once when there is none. */
   ended(id: string): Promise<void>
   /** Resolves when this version is up, rejects when its start has failed or was not even tried in so many ms. */
@@ -50,6 +54,13 @@ export type Launcher = {
 /** Parts of `shutdown` in which what runs may end by itself; the rest is for what heeds its signal, and for stop. */
 const unhurried = 0.6
 
+const killedWhile = {
+  starting: 'killed before it was up',
+  up: 'killed',
+  stopping: 'killed: it did not stop in time',
+  killed: 'killed',
+} as const
+
 type Watcher = { readonly version: string; resolve(): void; reject(error: unknown): void }
 
 /** Starts incarnations: lease, thread, init, and only then the next message. */
@@ -58,6 +69,7 @@ export function createLauncher(options: LauncherOptions): Launcher {
   const lives = new Map<string, Life>()
   const exits = new Map<string, Exited['record']>()
   const watchers = new Map<string, Watcher[]>()
+  const ups = new Set<string>()
 
   function launch(spec: AgentSpec, incarnation: number): Launched {
     const { id } = spec
@@ -94,13 +106,19 @@ export function createLauncher(options: LauncherOptions): Launcher {
       onOpen(opened, spec, manifest)
       await opened.start()
       if (phase === 'starting') phase = 'up'
+      ups.add(id)
       onUp(spec)
       return 'ready'
     }
 
+    function refused(error: unknown): 'refused' {
+      if (!child && phase === 'starting') exits.set(id, withoutThread(spec, incarnation, error))
+      return 'refused'
+    }
+
     /** With the store away its commits wait, and so does its restart; but who is killed is gone at once. */
     async function live(): Promise<{ exit: Exit; detail?: string }> {
-      const outcome = await Promise.race([ready.catch(() => 'refused' as const), killed.promise])
+      const outcome = await Promise.race([ready.catch(refused), killed.promise])
       if (!child) {
         if (outcome === 'refused') await killed.promise
         over.resolve()
@@ -139,8 +157,9 @@ export function createLauncher(options: LauncherOptions): Launcher {
       exited: live(),
       stop: (shutdown) => void retire(shutdown),
       kill() {
+        // Whoever wanted its end is not the message's fault.
+        child?.kill({ exit: 'shutdown', detail: killedWhile[phase] })
         phase = 'killed'
-        child?.kill()
         killed.resolve()
       },
     }
@@ -162,6 +181,7 @@ export function createLauncher(options: LauncherOptions): Launcher {
     life: (id) => lives.get(id),
     lives: () => [...lives.values()],
     exit: (id) => exits.get(id),
+    wasUp: (id) => ups.has(id),
     ended: (id) => lives.get(id)?.over ?? Promise.resolve(),
     settled(id, version, limit) {
       const { promise, resolve, reject } = Promise.withResolvers<void>()
@@ -177,4 +197,10 @@ export function createLauncher(options: LauncherOptions): Launcher {
       return promise.finally(() => clearTimeout(timer))
     },
   }
+}
+
+/** Of a start that got as far as no thread, such as with the store away. */
+function withoutThread({ team, id, version }: AgentSpec, incarnation: number, thrown: unknown): ExitRecord {
+  const error = toErrorData(thrown)
+  return { team, id, version, incarnation, exit: 'start_failed', detail: error.message, error, turns: [], at: Date.now(), after: 0 }
 }

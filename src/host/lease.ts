@@ -1,10 +1,10 @@
+import { leaseDefaults } from '../core/agent.ts'
 import type { Event } from '../core/events.ts'
 import { backoffDelay } from '../store/failure.ts'
 import type { AgentSync, SyncedAgent } from '../store/functions/turns.ts'
 import type { Store } from '../store/store.ts'
 import { type Clock, createAlarm } from './clock.ts'
 import type { Patience } from './patience.ts'
-import { jobLease } from './pump.ts'
 
 /** What is said of a running agent with each heartbeat. */
 export type Reporter = {
@@ -42,17 +42,28 @@ export type LeasesOptions = {
   readonly random?: () => number
   /** Ms; renewed every third of it. */
   readonly lease?: number
+  /** Ms; renewed every quarter of it. */
+  readonly jobLease?: number
 }
 
 type Held = { readonly token: number; reporter: Reporter | undefined; supervision: AgentSync['supervision'] }
 type Wish = { readonly sync: AgentSync; resolve(answer: SyncedAgent | undefined): void }
 
-const defaultLease = 15_000
 const backoff = { base: 200, max: 2_000 } as const
-const jobRenewal = jobLease / 4
 
 export function createLeases(options: LeasesOptions): Leases {
-  const { store, node, patience, clock, emit, onDoubt, onLost, random = Math.random, lease = defaultLease } = options
+  const {
+    store,
+    node,
+    patience,
+    clock,
+    emit,
+    onDoubt,
+    onLost,
+    random = Math.random,
+    lease = leaseDefaults.agents,
+    jobLease = leaseDefaults.jobs,
+  } = options
   const held = new Map<string, Held>()
   const wishes: Wish[] = []
   const renewed = new Map<string, { readonly at: number; readonly isStarted: boolean }>()
@@ -133,7 +144,7 @@ export function createLeases(options: LeasesOptions): Leases {
     const jobs = [...held.values()].flatMap(({ reporter }) => (reporter ? reporter.jobs().map((job) => ({ ...job, reporter })) : []))
     const due = jobs.filter(({ id, isStarted }) => {
       const last = renewed.get(id)
-      return !last || now - last.at >= jobRenewal || (isStarted && !last.isStarted)
+      return !last || now - last.at >= jobLease / 4 || (isStarted && !last.isStarted)
     })
     const ids = new Set(jobs.map(({ id }) => id))
     for (const id of renewed.keys()) if (!ids.has(id)) renewed.delete(id)

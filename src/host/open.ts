@@ -1,8 +1,23 @@
+import { access, constants, mkdir } from 'node:fs/promises'
 import { ActorError } from '../core/errors.ts'
 import type { Config } from '../sources/schema.ts'
 import { type Backend, openBackend } from '../store/open.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
+
+/** Makes the folder of everything that is written, for its owner's eyes only; CONFIG_INVALID when this user may not write there. */
+export async function openFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 })
+    await access(folder, constants.W_OK | constants.X_OK)
+  } catch (cause) {
+    // Volumes are often root's, whoever the process is.
+    const user = process.getuid === undefined ? 'this user' : `the user ${process.getuid()}`
+    const hint = 'Give the folder to that user (chown), run as its owner, or name another folder with --folder or store.folder'
+    const message = `The folder ${folder} cannot be used by ${user}: ${(cause as Error).message}`
+    throw new ActorError('CONFIG_INVALID', message, { cause, details: { folder, hint } })
+  }
+}
 
 /** Opens the store that the config names; `auto` leaves it to the environment. Embedded, its schema is brought up to date. */
 export async function openConfigured(config: Config['store'], env: Environment, folder: string): Promise<Backend> {

@@ -97,7 +97,7 @@ export function createOutbox({ store, passengers, patience, clock }: OutboxOptio
 
   async function commitSome(): Promise<void> {
     isNudged = false
-    const batch = takeBatch(turns, limits)
+    const batch = takeBatch(turns, limits).map(marked)
     const refills = [...passengers.refills()]
     const awaiting = [...passengers.awaiting()]
     if (batch.length + refills.length + awaiting.length === 0) return
@@ -111,9 +111,16 @@ export function createOutbox({ store, passengers, patience, clock }: OutboxOptio
       passengers.replied(answer.replies)
     } catch (error) {
       if (!isAboutData(error)) throw error
-      passengers.missed(refills)
       await commitParts(batch)
+      // What is wrong may be in the table, in the mail of one of them.
+      await bisect(passengers.refills(), refillSome, (refill) => passengers.missed([refill]))
     }
+  }
+
+  async function refillSome(refills: readonly Refill[]): Promise<void> {
+    const call = { turns: [], refills: [...refills] }
+    const answer = await patience.insist(() => store.call('commit_turns', { p_batch: call }, { signal }), signal)
+    if (answer) passengers.refilled(refills, answer.refills)
   }
 
   /** Commits what the database refused as a whole. An actor's later turns do not go on without an earlier one. */
@@ -141,6 +148,12 @@ export function createOutbox({ store, passengers, patience, clock }: OutboxOptio
     return passengers.stamps(receiversOf(batch.flatMap(({ turn }) => turn.messages ?? [])))
   }
 
+  // Not before it leaves: until then the mailbox it is for may fill up, or be overtaken by what waits in the table.
+  function marked({ turn, ...entry }: Entry): Entry {
+    const { messages } = turn
+    return { ...entry, turn: messages ? { ...turn, messages: messages.map((message) => passengers.mark(message)) } : turn }
+  }
+
   function settle(entry: Entry, verdict: TurnVerdict | undefined, stamps: Stamps): void {
     if (!verdict) return
     const { turn } = entry
@@ -157,15 +170,15 @@ export function createOutbox({ store, passengers, patience, clock }: OutboxOptio
   }
 
   async function sendAll(batch: readonly Sent[]): Promise<void> {
-    const messages = batch.map(({ message }) => message)
+    const messages = batch.map(({ message }) => passengers.mark(message))
     const stamps = passengers.stamps(receiversOf(messages))
     const answer = await patience.insist(() => store.call('send_messages', { p_batch: { messages, stamps } }, { signal }), signal)
     for (const [index, sent] of batch.entries()) {
-      const { message, resolve } = sent
+      const message = messages[index] as Sending
       const verdict = answer?.[index]
       if (!verdict) return refuseSend(sent, new Error('The process ends'))
       if (verdict.verdict === 'ok' || verdict.verdict === 'repeat') passengers.delivered(message.from_agent, [message], [verdict], stamps)
-      resolve(verdict)
+      sent.resolve(verdict)
     }
   }
 
@@ -183,8 +196,7 @@ export function createOutbox({ store, passengers, patience, clock }: OutboxOptio
 
   return {
     commit(entry) {
-      const { messages } = entry.turn
-      turns.push(messages ? { ...entry, turn: { ...entry.turn, messages: messages.map((message) => passengers.mark(message)) } } : entry)
+      turns.push(entry)
       wake()
     },
     discard(owner) {
@@ -192,7 +204,7 @@ export function createOutbox({ store, passengers, patience, clock }: OutboxOptio
     },
     send(message, isWanted = () => true) {
       const { promise, resolve } = Promise.withResolvers<SendVerdict>()
-      const sent = { message: passengers.mark(message), bytes: sizeOf(message), isWanted, resolve }
+      const sent = { message, bytes: sizeOf(message), isWanted, resolve }
       if (signal.aborted) refuseSend(sent, new Error('The process ends'))
       else sends.push(sent)
       wake()

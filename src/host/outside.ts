@@ -12,22 +12,28 @@ import { wireMessage } from './wire.ts'
 const nobody = 'outside'
 const askTimeout = 30_000
 
+type Said = { readonly to: string | null; readonly type: string; readonly body: unknown }
+
+/** Sends a message that comes from no agent, whatever takes it to the store. */
+export async function sendOver(send: Outbox['send'], said: Said, options: SendOptions = {}): Promise<Sent> {
+  const message = compose(said, options)
+  const { id } = message
+  return sentOf(id, await send({ ...wireMessage(message), id, from_agent: options.from ?? nobody }))
+}
+
+function compose({ to, type, body }: Said, { id = randomUUID(), from: _, ...options }: SendOptions) {
+  return makeMessage({ by: 'the message', id, to, type, body: toJson(body, 'The body') }, options)
+}
+
 /** Messages that come from no agent: from people and from programs around the team. */
 export function createOutside({ outbox, asks }: { readonly outbox: Pick<Outbox, 'send'>; readonly asks: Pick<Asks, 'ask'> }) {
-  function compose(to: string | null, type: string, body: unknown, { id = randomUUID(), from: _, ...options }: SendOptions) {
-    return makeMessage({ by: 'the message', id, to, type, body: toJson(body, 'The body') }, options)
-  }
-
   return {
-    async send(to: string | null, type: string, body: unknown, options: SendOptions = {}): Promise<Sent> {
-      const message = compose(to, type, body, options)
-      const { id } = message
-      return sentOf(id, await outbox.send({ ...wireMessage(message), id, from_agent: options.from ?? nobody }))
-    },
+    send: (to: string | null, type: string, body: unknown, options: SendOptions = {}): Promise<Sent> =>
+      sendOver(outbox.send, { to, type, body }, options),
 
     async ask(to: string, type: string, body: unknown, options: SendOptions & { readonly timeout?: number } = {}): Promise<unknown> {
       const { timeout = askTimeout, from = nobody, ...rest } = options
-      const message = { ...compose(to, type, body, rest), to }
+      const message = { ...compose({ to, type, body }, rest), to }
       const answer = await asks.ask({ from, chain: [], key: `outside:${message.id}`, message, timeout })
       if (!answer.ok) throw fromErrorData(answer.error)
       return JSON.parse(answer.value ?? 'null')

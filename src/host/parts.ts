@@ -1,19 +1,24 @@
-import { mkdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import type { AgentSpec } from '../core/agent.ts'
 import type { Event } from '../core/events.ts'
 import type { Wanted } from '../sources/source.ts'
+import { openHints } from '../store/hints.ts'
 import { type Backend, storeOver } from '../store/open.ts'
+import type { RealtimeEvent } from '../store/realtime.ts'
 import type { Store } from '../store/store.ts'
+import { createAlarm, systemClock } from './clock.ts'
 import { pruneVersions } from './code.ts'
 import { type DesiredOptions, desire } from './desired.ts'
 import { createEngine, type Engine } from './engine.ts'
+import type { Taken } from './holdings.ts'
 import { createLauncher, type Launcher } from './launch.ts'
-import { openConfigured } from './open.ts'
+import { openConfigured, openFolder } from './open.ts'
 import { createOutside } from './outside.ts'
 import type { createProbe } from './probe.ts'
 import { createRunning, type Running } from './running.ts'
 import { createThreads, type Threads } from './threads.ts'
 import type { TroupeOptions } from './troupe-types.ts'
+import { createUpkeep } from './upkeep.ts'
 import { openVersions, type Versions } from './versions.ts'
 
 /** What is there while a team runs. */
@@ -53,20 +58,22 @@ const retakeEvery = 5_000
 export async function openParts(options: PartsOptions): Promise<Parts> {
   const { env, root, node, wanted, probe, log, emit, onGiveUp } = options
   const folder = resolve(root, options.folder ?? wanted.config.store.folder)
-  await mkdir(folder, { recursive: true, mode: 0o700 })
+  await openFolder(folder)
   const settings = { root, actors: resolve(root, options.actors ?? 'actors'), code: join(folder, 'code'), env, probe }
   const desired = await desire(wanted, settings)
   const versions = await openVersions(folder)
   const backend = options.store ? undefined : await openConfigured(wanted.config.store, env, folder)
   if (backend) log?.hide(backend.key)
   const store = options.store ?? storeOver(backend as Backend)
+  const leases = { ...wanted.config.leases, ...(options.lease !== undefined && { agents: options.lease }) }
   const threads = createThreads({ emit, log: (lines) => log?.lines(lines) })
 
   const engine = createEngine({
     store,
     node,
     emit,
-    ...(options.lease !== undefined && { lease: options.lease }),
+    leases,
+    ...(options.poll && { poll: options.poll }),
     isDown: (id) => isDown(id),
     onLost: (id) => running.lose(id),
   })
@@ -88,7 +95,7 @@ export async function openParts(options: PartsOptions): Promise<Parts> {
     desired,
     versions,
     launcher,
-    take: engine.take,
+    take,
     saveSupervision: engine.saveSupervision,
     retire: engine.retire,
     onDown: engine.down,
@@ -96,13 +103,30 @@ export async function openParts(options: PartsOptions): Promise<Parts> {
     onGiveUp,
   })
 
+  /** Who vanished says so to nobody: what it had is asked for in the moment in which its leases run out. */
+  async function take(specs: readonly AgentSpec[], stamp: number): Promise<readonly Taken[]> {
+    const answers = await engine.take(specs, stamp)
+    if (closing !== undefined) return answers
+    for (const answer of answers)
+      if (answer.verdict !== 'ok' && answer.freeIn !== undefined) freed.sooner(systemClock.now() + answer.freeIn)
+    return answers
+  }
+
   function isDown(id: string): boolean {
     const child = running.which().flatMap(({ children }) => children.filter((one) => one.id === id))[0]
     return child?.status === 'quarantined' || running.isPaused(id)
   }
 
+  const hints = openHints(backend, { onHint: engine.hint, onEvent: (event) => log?.write('debug', ...realtimeLine(event)) })
+  const upkeep = createUpkeep({
+    store,
+    mayRun: () => !engine.isInDoubt && engine.office.patience.awaySince === undefined && unfit === undefined,
+    onFreed: () => engine.hint({ kind: 'anything' }),
+  })
+
   let unfit: string | undefined
   let timer: NodeJS.Timeout | undefined
+  const freed = createAlarm(systemClock, () => void (retaking ?? Promise.resolve()).then(retakeNow))
   let retaking: Promise<void> | undefined
   let closing: Promise<void> | undefined
 
@@ -126,12 +150,15 @@ export async function openParts(options: PartsOptions): Promise<Parts> {
   async function close(grace: number): Promise<void> {
     const until = performance.now() + grace
     clearInterval(timer)
+    freed.clear()
+    // Neither is what the drain waits for.
+    const listening = Promise.all([hints.stop(), upkeep.close()])
     await running.stop({ grace })
     await engine.close({ grace: Math.max(0, until - performance.now()), held: running.holdings.ids() })
     // What still waited for leases was told that there will be none.
     await retaking
     await threads.close()
-    await versions.saved()
+    await Promise.all([versions.saved(), listening])
     if (!options.store) await store.close()
   }
 
@@ -148,11 +175,14 @@ export async function openParts(options: PartsOptions): Promise<Parts> {
     unfit: () => unfit,
     async start() {
       await pruneVersions(settings.code, { inUse: hashesOf([...versions.files(), ...filesOf(running)], settings) })
-      timer = setInterval(() => void retakeNow(), Math.min(retakeEvery, options.lease ?? retakeEvery))
+      timer = setInterval(() => void retakeNow(), Math.min(retakeEvery, leases.agents))
+      hints.start()
+      upkeep.start()
       await retakeNow()
       await running.up()
     },
     kill() {
+      void Promise.all([hints.stop(), upkeep.close()])
       engine.kill()
       running.kill()
     },
@@ -160,6 +190,19 @@ export async function openParts(options: PartsOptions): Promise<Parts> {
       closing ??= close(grace)
       return closing
     },
+  }
+}
+
+/** Silent but for those who look: without it everything works. */
+function realtimeLine(event: RealtimeEvent): [message: string, fields: Readonly<Record<string, unknown>>] {
+  switch (event.kind) {
+    case 'realtime:subscribed':
+      return ['Realtime tells of new messages and jobs', {}]
+    case 'realtime:lost':
+      return [`Realtime is not there: ${event.reason}`, { retryIn: event.retryIn }]
+    case 'realtime:wakeFailed':
+    case 'realtime:closeFailed':
+      return [`Realtime: ${String(event.error)}`, {}]
   }
 }
 

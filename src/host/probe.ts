@@ -2,6 +2,7 @@ import { Worker } from 'node:worker_threads'
 import type { Manifest } from '../core/agent.ts'
 import { ActorError } from '../core/errors.ts'
 import type { ProbeAnswer, Probed } from '../worker/probe.ts'
+import { threadEnv } from './thread.ts'
 
 const limit = 30_000
 const probeFile = new URL('../worker/probe.ts', import.meta.url)
@@ -30,7 +31,8 @@ async function probe(file: string): Promise<Manifest> {
 
 function askThread(file: string): Promise<ProbeAnswer> {
   // What the file prints while it is loaded is nobody's: its threads will say it again.
-  const worker = new Worker(probeFile, { execArgv: [], env: {}, workerData: { file } satisfies Probed, stdout: true, stderr: true })
+  const workerData: Probed = { file }
+  const worker = new Worker(probeFile, { execArgv: [], env: threadEnv(), workerData, stdout: true, stderr: true })
   worker.stdout.resume()
   worker.stderr.resume()
   const invalid = (says: string, cause?: unknown) =>

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { leaseDefaults } from '../core/agent.ts'
 import type { Job } from '../core/message.ts'
 import type { ClaimCursor } from '../store/functions/jobs.ts'
 import type { Store } from '../store/store.ts'
@@ -20,8 +21,8 @@ export type Taker = {
 export type Pump = {
   /** Claims for this incarnation too, until the function it returns is called. */
   add(taker: Taker): () => void
-  /** There may be something to claim. */
-  wake(): void
+  /** There may be something to claim, of the type that is named or of any. */
+  wake(type?: string): void
   /** The leases are in doubt: nothing is claimed. */
   doubt(isInDoubt: boolean): void
   /** Gives jobs back that were claimed and not begun; no attempt is lost. */
@@ -41,13 +42,19 @@ export type PumpOptions = {
   readonly lease?: number
 }
 
-export const jobLease = 60_000
 const defaultPoll = { min: 1_000, max: 5_000 } as const
 const mostTogether = 500
 /** Ms for giving jobs back at the end; who does not wait has them come back when their leases run out. */
 const lastWords = 2_000
 
-export function createPump({ store, patience, clock, random = Math.random, poll = defaultPoll, lease = jobLease }: PumpOptions): Pump {
+export function createPump({
+  store,
+  patience,
+  clock,
+  random = Math.random,
+  poll = defaultPoll,
+  lease = leaseDefaults.jobs,
+}: PumpOptions): Pump {
   const takers = new Map<string, Taker>()
   /** Where the last claim of an agent stopped; it goes on there. */
   const cursors = new Map<string, ClaimCursor | null | undefined>()
@@ -55,15 +62,19 @@ export function createPump({ store, patience, clock, random = Math.random, poll 
   const { signal } = closed
   const gone = new AbortController()
   const releasing = new Set<Promise<unknown>>()
-  const alarm = createAlarm(clock, wake)
+  const alarm = createAlarm(clock, () => wake())
   let phase: 'idle' | 'claiming' | 'again' = 'idle'
   let claiming: Promise<void> = Promise.resolve()
   let isInDoubt = false
 
-  function wake(): void {
-    if (signal.aborted || isInDoubt) return
+  function wake(type?: string): void {
+    if (signal.aborted || isInDoubt || !isTaken(type)) return
     if (phase === 'idle') claiming = claimAll()
     else phase = 'again'
+  }
+
+  function isTaken(type: string | undefined): boolean {
+    return type === undefined || [...takers.values()].some(({ types }) => types.includes(type))
   }
 
   async function claimAll(): Promise<void> {

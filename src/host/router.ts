@@ -48,6 +48,8 @@ type Local = BoxOptions & {
   readonly hand: Set<string>
   /** When to look at the table. */
   dueAt: number
+  /** The same, as far as it came up since the table was asked: an answer that is on its way does not know of it. */
+  dueSince: number
 }
 
 const defaultPoll = { min: 1_000, max: 5_000 } as const
@@ -63,6 +65,7 @@ export function createRouter({ clock, nudge, random = Math.random, poll = defaul
 
   function due(box: Local, at: number): void {
     box.dueAt = Math.min(box.dueAt, at)
+    box.dueSince = Math.min(box.dueSince, at)
     if (box.dueAt <= clock.now()) nudge()
     else alarm.sooner(box.dueAt)
   }
@@ -82,7 +85,7 @@ export function createRouter({ clock, nudge, random = Math.random, poll = defaul
   function open(options: BoxOptions): Box {
     const { agent, mailbox } = options
     mailbox.spill() // what waits in the table comes first
-    const box: Local = { ...options, hand: new Set(), dueAt: 0 }
+    const box: Local = { ...options, hand: new Set(), dueAt: 0, dueSince: Number.POSITIVE_INFINITY }
     boxes.set(agent, box)
     nudge()
     return {
@@ -97,6 +100,7 @@ export function createRouter({ clock, nudge, random = Math.random, poll = defaul
     const room = box.mailbox.room()
     const isDue = box.dueAt <= now + together || box.mailbox.mode === 'spilled'
     if (!isDue || room === 0) return undefined
+    box.dueSince = Number.POSITIVE_INFINITY
     // What is in hand is said each time: an answer that got lost is made good by the next one.
     return { agent_id: box.agent, lease_token: box.token, limit: Math.min(room, largestRefill), have: [...box.hand] }
   }
@@ -107,7 +111,7 @@ export function createRouter({ clock, nudge, random = Math.random, poll = defaul
       messages.map((message) => waitingMessage(message, now)),
     )
     box.mailbox.refilled(more)
-    box.dueAt = now + Math.min(next_in_ms ?? Number.POSITIVE_INFINITY, pollDelay())
+    box.dueAt = Math.min(box.dueSince, now + Math.min(next_in_ms ?? Number.POSITIVE_INFINITY, pollDelay()))
     if (more && box.mailbox.room() > 0) box.dueAt = now
   }
 
@@ -186,7 +190,7 @@ export function createRouter({ clock, nudge, random = Math.random, poll = defaul
       }
     },
     wake(agent) {
-      for (const box of agent === undefined ? boxes.values() : [boxes.get(agent)]) if (box) box.dueAt = 0
+      for (const box of agent === undefined ? boxes.values() : [boxes.get(agent)]) if (box) box.dueAt = box.dueSince = 0
       nudge()
     },
     close() {

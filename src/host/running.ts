@@ -181,7 +181,10 @@ export function createRunning(options: RunningOptions): Running {
       throw new ActorError('CONFIG_INVALID', `"${id}" has no version to go back to`, { details: { id } })
     }
     paused.delete(id)
-    if (versions.resolve(wanted).version === before) return requireDone(id, await owner.renew(id))
+    if (versions.resolve(wanted).version === before) {
+      const isParked = owner.which().some((team) => team.id === wanted.team && team.status === 'quarantined')
+      return requireDone(id, isParked ? await owner.restart(wanted.team) : await owner.renew(id))
+    }
     const { version, shutdown, startTimeout } = versions.resolve(wanted)
     const up = launcher.settled(id, version, shutdown + startTimeout)
     await Promise.all([serial.run(apply), up])

@@ -40,6 +40,8 @@ export type SupervisorOptions<Spec extends ChildSpec> = {
 export type ChildView = {
   readonly id: string
   readonly status: Status
+  /** When it came to that status, in this process. */
+  readonly since: number
   readonly incarnation: number
   /** In a row, without a healthy period between them. */
   readonly exits: number
@@ -86,6 +88,7 @@ export function createSupervisor<Spec extends ChildSpec>(options: SupervisorOpti
   let isStepping = false
   const launched = new Map<string, { readonly incarnation: number; readonly child: Launched }>()
   const waiting = new Map<string, (result: Result) => void>()
+  let statuses = new Map<string, Pick<ChildView, 'status' | 'incarnation' | 'since'>>()
   const alarms = createAlarms(now, (id, at) => send({ kind: 'fired', id, at }))
   const ended = Promise.withResolvers<Exit>()
 
@@ -105,9 +108,20 @@ export function createSupervisor<Spec extends ChildSpec>(options: SupervisorOpti
     const before = team.history
     const next = reduce(team, input, { now: now(), random: random() })
     team = next.team
+    noteStatuses()
     if (team.history !== before) saveHistory?.(team.history)
     for (const effect of next.effects) perform(effect)
     onStep?.(team)
+  }
+
+  function noteStatuses(): void {
+    const at = Math.round(now())
+    const entries = team.children.map(({ spec: { id }, status, incarnation }) => {
+      const noted = statuses.get(id)
+      const isSame = noted?.status === status && noted.incarnation === incarnation
+      return [id, isSame ? noted : { status, incarnation, since: at }] as const
+    })
+    statuses = new Map(entries)
   }
 
   function perform(effect: Effect): void {
@@ -194,7 +208,11 @@ export function createSupervisor<Spec extends ChildSpec>(options: SupervisorOpti
       const stopped = await terminate(id)
       return stopped.kind === 'done' ? restart(id) : stopped
     },
-    which: () => team.children.map((child) => ({ ...viewOf(child), ...standingIn(team.history, child.spec) })),
+    which: () =>
+      team.children.map((child) => {
+        const { since = Math.round(now()) } = statuses.get(child.spec.id) ?? {}
+        return { ...viewOf(child), since, ...standingIn(team.history, child.spec) }
+      }),
     get history() {
       return team.history
     },

@@ -112,8 +112,8 @@ export function startThread({ hard, zombieAfter, log, onReaped }: ThreadOptions)
   }
 }
 
-/** No secret of the host's environment is in an actor's. */
-function threadEnv(): Record<string, string> {
+/** The environment of a thread that runs actors' code: no secret of the host's is in it. */
+export function threadEnv(): Record<string, string> {
   const values = inherited.flatMap((name) => {
     const value = process.env[name]
     return value === undefined ? [] : [[name, value] as const]

@@ -1,9 +1,11 @@
 import type { Manifest } from '../core/agent.ts'
+import type { ExitRecord } from '../core/ending.ts'
 import type { Event } from '../core/events.ts'
 import type { Priority } from '../core/message.ts'
 import type { Status } from '../core/status.ts'
 import type { ConfigInput } from '../sources/schema.ts'
 import type { Store } from '../store/store.ts'
+import type { ChildStats } from './child.ts'
 import type { Log } from './log.ts'
 
 export interface TroupeOptions {
@@ -23,6 +25,8 @@ export interface TroupeOptions {
   readonly onEvent?: (event: Event) => void
   /** Whether files are watched, so that a change of one is a reload; true, when absent. */
   readonly watches?: boolean
+  /** Ms between two looks at the table for new messages and jobs, at random between these; 1 s to 5 s, when absent. */
+  readonly poll?: { readonly min: number; readonly max: number }
   /** The agents' lease in ms, renewed every third of it. */
   readonly lease?: number
 }
@@ -100,16 +104,28 @@ export interface AgentView {
   readonly says: string | undefined
 }
 
+/** One agent with its past, as far as this process knows it. Times are ms since 1970. */
 export interface Why extends AgentView {
+  /** The copy of the actor file that it runs. */
   readonly file: string
   readonly manifest: Manifest | undefined
-  /** Exits in a row, and until when it is in quarantine: null until a command. */
+  /** When it came to its status. */
+  readonly since: number | undefined
+  /** Of its team; `quarantined`: the team gave up. */
+  readonly teamStatus: Status | undefined
+  /** Exits in a row, and until when it waits or is in quarantine: null until a command. */
   readonly exits: number
   readonly until: number | null | undefined
   /** Its latest exit. */
-  readonly exit: { readonly at: number; readonly reason: string; readonly detail: string | undefined } | undefined
+  readonly exit: ExitRecord | undefined
+  /** Why this process stands by for it, and who has it. */
+  readonly standby: 'busy' | 'older' | undefined
   readonly holder: string | undefined
+  /** The version that the config asks for; what runs is `version`. */
+  readonly wanted: string
+  /** What there is to go back to. */
   readonly lastGood: string | undefined
+  readonly thread: ChildStats | undefined
 }
 
 export interface TroupeStatus {
@@ -118,6 +134,8 @@ export interface TroupeStatus {
   readonly isReady: boolean
   /** Why it is not ready, in words. */
   readonly reasons: readonly string[]
+  /** It is ready and runs nothing, because other processes have all of its agents: it takes over when they end. */
+  readonly isStandby: boolean
   readonly store: { readonly kind: string; readonly where: string; readonly isAway: boolean }
   readonly agents: Readonly<Record<AgentStatus, number>>
   /** Threads that cannot be ended; with one, only SIGKILL ends the process. */

@@ -3,6 +3,7 @@ import { hostname } from 'node:os'
 import { resolve } from 'node:path'
 import { ActorError } from '../core/errors.ts'
 import type { Event } from '../core/events.ts'
+import { reloadIntervalOf } from '../sources/environment.ts'
 import { fileSource, valueSource } from '../sources/file.ts'
 import { changesOf } from './changes.ts'
 import { desire } from './desired.ts'
@@ -16,9 +17,9 @@ import { watchFiles } from './watch.ts'
 const defaultGrace = 20_000
 
 type Phase =
-  | { readonly kind: 'idle' | 'starting' }
+  | { readonly kind: 'idle' }
   | { readonly kind: 'running' | 'stopping'; readonly parts: Parts }
-  | { readonly kind: 'stopped'; readonly parts: Parts | undefined }
+  | { readonly kind: 'starting' | 'stopped'; readonly parts: Parts | undefined }
 
 /** Puts a team together; nothing happens before `start`. */
 export function createTroupe(options: TroupeOptions): Troupe {
@@ -33,6 +34,7 @@ export function createTroupe(options: TroupeOptions): Troupe {
   let opening: Promise<Parts> | undefined
   let starting: Promise<void> | undefined
   let stopping: Promise<void> | undefined
+  let nextReload: NodeJS.Timeout | undefined
   // What is wrong was announced.
   const watcher = watchFiles(() => void reload().catch(() => {}))
 
@@ -43,27 +45,32 @@ export function createTroupe(options: TroupeOptions): Troupe {
 
   /** What runs, or is still on its way down. */
   function partsNow(): Parts | undefined {
-    return phase.kind === 'running' || phase.kind === 'stopping' ? phase.parts : undefined
+    return phase.kind === 'idle' || phase.kind === 'stopped' ? undefined : phase.parts
   }
 
   function parts(): Parts {
     const now = partsNow()
     if (now) return now
-    throw new ActorError('STOPPED', 'The team does not run')
+    const isEarly = phase.kind === 'idle' || phase.kind === 'starting'
+    throw new ActorError('STOPPED', isEarly ? 'The team does not run yet' : 'The team does not run any more')
   }
 
   async function open(): Promise<Parts> {
-    phase = { kind: 'starting' }
+    phase = { kind: 'starting', parts: undefined }
     const wanted = await source.read()
     return openParts({ ...options, env, root, node, probe, wanted, emit, onGiveUp: () => ended.resolve(1) })
   }
 
   async function boot(): Promise<void> {
+    const interval = reloadIntervalOf(env)
     opening = open()
     const parts = await opening
-    phase = { kind: 'running', parts }
+    phase = { kind: 'starting', parts }
     watch(parts)
-    if (stopping === undefined) await parts.start()
+    if (stopping !== undefined) return
+    await parts.start()
+    if (phase.kind === 'starting') phase = { kind: 'running', parts }
+    reloadEvery(interval)
   }
 
   function watch({ running }: Parts): void {
@@ -89,7 +96,15 @@ export function createTroupe(options: TroupeOptions): Troupe {
     })
   }
 
+  /** For changes that no watch tells of: a network's file system, a database. One after the other, as one may wait for the store. */
+  function reloadEvery(ms: number): void {
+    if (stopping !== undefined) return
+    const again = () => reloadEvery(ms)
+    nextReload = setTimeout(() => void reload().then(again, again), ms)
+  }
+
   async function end(grace: number): Promise<void> {
+    clearTimeout(nextReload)
     // Agents that are still starting are not waited for.
     const parts = await opening?.catch(() => undefined)
     if (parts) phase = { kind: 'stopping', parts }

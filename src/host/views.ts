@@ -1,5 +1,7 @@
 import type { AgentSpec } from '../core/agent.ts'
 import { ActorError } from '../core/errors.ts'
+import { reasonsNotReady, standsBy } from '../core/readiness.ts'
+import { isAlive } from '../core/status.ts'
 import type { Parts } from './parts.ts'
 import type { ChildView } from './supervisor.ts'
 import type { AgentStatus, AgentView, TroupeStatus, Why } from './troupe-types.ts'
@@ -38,17 +40,22 @@ export function explain(parts: Parts, view: AgentView): Why {
   const { id } = view
   const wanted = running.desired.teams.flatMap(({ children }) => children).find((spec) => spec.id === id)
   const child = childrenOf(parts).get(id)
-  const exit = launcher.exit(id)
-  const file = launcher.life(id)?.spec.file ?? wanted?.file ?? ''
+  const life = launcher.life(id)
+  const refusal = running.holdings.has(id) ? undefined : running.holdings.refusal(id)
   return {
     ...view,
-    file,
+    file: life?.spec.file ?? wanted?.file ?? '',
     manifest: running.desired.manifests.get(id),
+    since: refusal?.since ?? child?.since,
+    teamStatus: running.which().find((team) => team.id === view.team)?.status,
     exits: child?.exits ?? 0,
     until: child?.until,
-    exit: exit && { at: exit.at, reason: exit.exit, detail: exit.detail },
-    holder: running.holdings.has(id) ? undefined : running.holdings.refusal(id)?.holder,
+    exit: launcher.exit(id),
+    standby: refusal?.why,
+    holder: refusal?.holder,
+    wanted: wanted?.version ?? view.version,
     lastGood: wanted && versions.lastGood(id, wanted.version)?.version,
+    thread: child && isAlive(child.status) ? life?.stats() : undefined,
   }
 }
 
@@ -58,11 +65,13 @@ export function statusOf(node: string, phase: TroupeStatus['phase'], parts: Part
   const views = parts && phase !== 'stopped' ? agentViews(parts) : []
   for (const { status } of views) counts[status] += 1
   const reasons = parts ? reasonsOf(parts, views, phase) : [`the team is ${phase}`]
+  const isReady = reasons.length === 0
   return {
     phase,
     node,
-    isReady: reasons.length === 0,
+    isReady,
     reasons,
+    isStandby: isReady && standsBy(views),
     store: {
       kind: parts?.store.kind ?? 'unknown',
       where: parts?.where ?? '',
@@ -73,19 +82,20 @@ export function statusOf(node: string, phase: TroupeStatus['phase'], parts: Part
   }
 }
 
-function reasonsOf({ engine, threads, unfit, running }: Parts, views: readonly AgentView[], phase: TroupeStatus['phase']): string[] {
-  const { zombies } = threads.stats()
-  const quarantined = views.filter(({ status }) => status === 'quarantined').map(({ id }) => id)
-  const parked = running.which().filter(({ status }) => status === 'quarantined')
-  return [
-    ...(phase === 'running' ? [] : [`the team is ${phase}`]),
-    ...(engine.office.patience.awaySince === undefined ? [] : ['the store does not answer']),
-    ...(engine.isInDoubt ? ['nobody has confirmed the leases for too long'] : []),
-    ...[unfit()].filter((message) => message !== undefined),
-    ...(zombies === 0 ? [] : [`${zombies} threads cannot be ended: replace this process`]),
-    ...parked.map(({ id }) => `team ${id} gave up`),
-    ...(quarantined.length === 0 ? [] : [`in quarantine: ${quarantined.join(', ')}`]),
-  ]
+function reasonsOf(
+  { engine, threads, unfit, running, launcher }: Parts,
+  views: readonly AgentView[],
+  phase: TroupeStatus['phase'],
+): string[] {
+  return reasonsNotReady({
+    phase,
+    isStoreAway: engine.office.patience.awaySince !== undefined,
+    isInDoubt: engine.isInDoubt,
+    unfit: unfit(),
+    zombies: threads.stats().zombies,
+    parked: running.which().flatMap(({ id, status }) => (status === 'quarantined' ? [id] : [])),
+    agents: views.map(({ id, status }) => ({ id, status, wasUp: launcher.wasUp(id) })),
+  })
 }
 
 function childrenOf({ running }: Parts): Map<string, ChildView> {
@@ -97,7 +107,7 @@ function viewOf(parts: Parts, wanted: AgentSpec, child: ChildView | undefined): 
   const { id, team, type } = wanted
   const life = launcher.life(id)
   const report = life?.desk()?.report()
-  const heap = life?.stats()?.heap
+  const heap = child && isAlive(child.status) ? life?.stats()?.heap : undefined
   const says = report && report.status !== 'idle' ? [report.status, report.reason].filter(Boolean).join(': ') : undefined
   return {
     team,

@@ -2,6 +2,7 @@ import { type Document, LineCounter, parseDocument } from 'yaml'
 import type * as z from 'zod'
 import { ActorError } from '../core/errors.ts'
 import { type Config, configSchema } from './schema.ts'
+import { nearest, settingsAt } from './suggest.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 export type Path = readonly PropertyKey[]
@@ -102,8 +103,15 @@ function leaves(issue: z.core.$ZodIssue): z.core.$ZodIssue[] {
 function describe(issue: z.core.$ZodIssue, raw: unknown): string {
   const found = valueAt(raw, issue.path)
   const shown = found === undefined ? 'nothing' : JSON.stringify(found)
-  if (issue.code === 'unrecognized_keys') return `${pathText(issue.path)}: no such setting`
+  if (issue.code === 'unrecognized_keys') return `${pathText(issue.path)}: no such setting, ${alternative(issue.path)}`
   return `${pathText(issue.path)}: found ${shown.slice(0, 80)}, ${expectation(issue)}`
+}
+
+/** What to write instead of a setting that there is not. */
+function alternative(path: Path): string {
+  const known = settingsAt(configSchema, path.slice(0, -1))
+  const meant = nearest(String(path.at(-1)), known)
+  return meant === undefined ? `expected ${known.join(', ')}` : `did you mean ${meant}?`
 }
 
 function expectation(issue: z.core.$ZodIssue): string {

@@ -1,7 +1,7 @@
 import * as z from 'zod'
-import { agentDefaults } from '../core/agent.ts'
+import { agentDefaults, leaseDefaults } from '../core/agent.ts'
 import { defaults } from '../core/spec.ts'
-import { duration, size } from './units.ts'
+import { duration, size, span } from './units.ts'
 
 const count = z.int().positive()
 const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9:._-]{0,127}$/, { error: 'expected letters, digits and : . _ - (at most 128)' })
@@ -15,7 +15,7 @@ export const agentSettings = z.strictObject({
   replicas: count.max(1000).optional().describe('Starts id-1, id-2, … instead of id'),
   restart: z.enum(['permanent', 'transient', 'temporary']).default(child.restart),
   shutdown: duration.default(child.shutdown),
-  startTimeout: duration.default(child.startTimeout),
+  startTimeout: span.default(child.startTimeout),
   backoff: z
     .strictObject({
       first: duration.default(child.backoff.first),
@@ -28,14 +28,22 @@ export const agentSettings = z.strictObject({
   quarantine: z.strictObject({ first: duration.default(child.quarantine.first), max: duration.default(child.quarantine.max) }).prefault({}),
   durability: z.enum(['transaction', 'async']).default(agentDefaults.durability),
   mailbox: count.max(100_000).default(agentDefaults.mailbox).describe('Messages in memory; the rest waits in the table'),
+  mailboxLimit: count
+    .max(1_000_000_000)
+    .optional()
+    .describe('Messages that may wait in all; who sends more waits up to its turnTimeout and gets MAILBOX_FULL. No limit by default'),
   maxAttempts: count.max(100).default(agentDefaults.maxAttempts),
-  turnTimeout: duration.default(agentDefaults.turnTimeout),
-  hangAfter: duration.default(agentDefaults.hangAfter),
+  turnTimeout: span.default(agentDefaults.turnTimeout),
+  turnTimeouts: z
+    .record(z.string().min(1), span)
+    .default(agentDefaults.turnTimeouts)
+    .describe('By the type of the message or job; the rest has turnTimeout'),
+  hangAfter: span.default(agentDefaults.hangAfter),
   memory: z
     .strictObject({
       soft: size.default(agentDefaults.memory.soft),
       hard: size.default(agentDefaults.memory.hard),
-      poll: duration.default(agentDefaults.memory.poll),
+      poll: span.default(agentDefaults.memory.poll),
     })
     .prefault({}),
   maxLoad: count.default(agentDefaults.maxLoad).describe('Jobs it may hold at a time'),
@@ -46,10 +54,22 @@ const teamSettings = z.strictObject({
   id: name,
   strategy: z.enum(['one_for_one', 'one_for_all', 'rest_for_one']).default(team.strategy),
   intensity: z
-    .strictObject({ max: z.int().nonnegative().default(team.intensity.max), within: duration.default(team.intensity.within) })
+    .strictObject({ max: z.int().nonnegative().default(team.intensity.max), within: span.default(team.intensity.within) })
     .prefault({}),
   agents: z.array(agentSettings).min(1),
 })
+
+const lease = duration.refine((ms) => ms >= 1_000 && ms <= 3_600_000, { error: 'expected 1s to 1h' })
+const leases = z
+  .strictObject({
+    agents: lease.default(leaseDefaults.agents).describe('After so long another process continues the agents of one that vanished'),
+    jobs: lease.default(leaseDefaults.jobs).describe('The same for a job in hand; not shorter than that of agents'),
+  })
+  .refine(({ agents, jobs }) => jobs >= agents, {
+    error: 'expected no less than leases.agents',
+    path: ['jobs'],
+  })
+  .prefault({})
 
 /** A config file: which teams of which agents run, and where. */
 export const configSchema = z.strictObject({
@@ -61,6 +81,7 @@ export const configSchema = z.strictObject({
       folder: z.string().min(1).default('.troupe'),
     })
     .prefault({}),
+  leases,
   teams: z.array(teamSettings).min(1),
   sources: z
     .strictObject({

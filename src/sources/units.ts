@@ -18,5 +18,8 @@ function measured(units: Readonly<Record<string, number>>, example: string) {
 /** `200ms`, `5s`, `2m`, `1h`, or a bare number of milliseconds. */
 export const duration = measured(durations, 'a duration like 200ms, 5s, 2m or 1h')
 
+/** A duration that has to last: of none, nobody would ever be in time. */
+export const span = duration.refine((ms) => ms > 0, { error: 'expected a duration longer than 0' })
+
 /** `256MB`, `1GB`, or a bare number of bytes. */
 export const size = measured(sizes, 'a size like 256MB or 1GB')

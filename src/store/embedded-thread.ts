@@ -9,6 +9,7 @@ import { App } from '@supabase/lite'
 import type { PgliteConnection } from '@supabase/lite/pglite'
 import type { PostgresConnection } from '@supabase/lite/postgres'
 import type { Database } from './database.ts'
+import { backoffDelay } from './failure.ts'
 import { findJsonFields, type JsonFields, quoteJsonScalars } from './json-fields.ts'
 import { createLane } from './lane.ts'
 import { mergeForPglite, mergeForServer } from './merge-settings.ts'
@@ -75,12 +76,16 @@ async function openFolder(folder: string, archive: string): Promise<Opened> {
   return { connection, database: pgliteDatabase(connection.driver) }
 }
 
+const reconnect = { base: 50, max: 1_000 } as const
+
 async function openServer(url: string, connections: number): Promise<Opened> {
   const { createPostgresConnection } = await import('@supabase/lite/postgres')
   const options = {
     // A transaction pooler gives every transaction another session, where no prepared statement is.
     prepare: new URL(url).port !== '6543',
     connect_timeout: 10,
+    // Its own waits grow to 20 s, longer than an agent's lease: a server that is back is to be found at once.
+    backoff: (retries: number) => backoffDelay(retries + 1, reconnect, Math.random()) / 1_000,
     idle_timeout: 60,
     onnotice: () => {},
     connection: { application_name: 'troupe' },

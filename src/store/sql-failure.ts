@@ -23,7 +23,7 @@ export function sqlFailure(error: unknown): SqlFailure {
 
 /** The HTTP status that PostgREST gives to an SQLSTATE, for those that lite answers without the code. */
 function statusOf(code: string): number {
-  if (/^(08|53)/.test(code) || code === '57P01') return 503
+  if (/^(08|53|25P03)/.test(code) || code === '57P01') return 503
   if (/^(23505|23503)$/.test(code)) return 409
   if (/^(0L|0P|28)/.test(code)) return 403
   if (/^(09|25|2D|38|39|3B|40|54|55|57|58|F0|HV|P0|XX)/.test(code) && code !== 'P0001') return 500

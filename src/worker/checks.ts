@@ -4,9 +4,9 @@ import { isStorable } from './json.ts'
 const nameLimit = 300
 
 /** Refuses what cannot be an address, a type or a name in the database; `what` says which argument it is. */
-export function checkName(value: unknown, what: string): void {
-  if (typeof value === 'string' && value.length > 0 && value.length <= nameLimit && isStorable(value)) return
-  refuse(what, value, `a text of 1 to ${nameLimit} characters`)
+export function checkName(value: unknown, what: string, most: number = nameLimit): void {
+  if (typeof value === 'string' && value.length > 0 && value.length <= most && isStorable(value)) return
+  refuse(what, value, `a text of 1 to ${most} characters`)
 }
 
 /** Refuses what is not a number of at least `least`; undefined passes. */

@@ -1,4 +1,3 @@
-import type { Schema } from '../actor.ts'
 import { ActorError } from '../core/errors.ts'
 import type { ThreadFrame } from '../core/frames.ts'
 import type { JsonText } from '../core/message.ts'
@@ -42,19 +41,24 @@ export function handlerOf({ id, definition }: Resident, source: Source, type: st
 }
 
 /** Parses a body by the schema of its type; BODY_INVALID with the issues. A promise only for a schema that needs one. */
-export function parseBody({ definition }: Resident, source: Source, type: string, body: JsonText): unknown {
-  const schemas = (source === 'message' ? definition.messages : definition.jobs) ?? {}
-  const schema = Object.hasOwn(schemas, type) ? schemas[type] : undefined
-  return parseText(schema, body, source === 'message' ? 'body' : 'input')
+export function parseBody(actor: Resident, source: Source, type: string, body: JsonText): unknown {
+  return parseValue(actor, source, type, readText(body, rootOf(source)))
 }
 
-function parseText(schema: Schema | true | undefined, text: JsonText, root: string): unknown {
-  const parsed = parse(schema, readText(text, root), root)
+/** The same for a body that has been read. */
+export function parseValue({ definition }: Resident, source: Source, type: string, value: unknown): unknown {
+  const schemas = (source === 'message' ? definition.messages : definition.jobs) ?? {}
+  const schema = Object.hasOwn(schemas, type) ? schemas[type] : undefined
+  const parsed = parse(schema, value, rootOf(source))
   const take = ({ issues, ...rest }: Awaited<typeof parsed>) => {
     if (issues) throw new Ending('BODY_INVALID', issues.join('; '), { isFinal: true, details: { issues } })
     return 'value' in rest ? rest.value : undefined
   }
   return parsed instanceof Promise ? parsed.then(take) : take(parsed)
+}
+
+function rootOf(source: Source): string {
+  return source === 'message' ? 'body' : 'input'
 }
 
 function readText(text: JsonText, root: string): unknown {

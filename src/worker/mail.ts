@@ -5,7 +5,7 @@ import { type Abort, createAbort } from './abort.ts'
 import { always, refusals } from './always.ts'
 import { endings } from './context.ts'
 import { toErrorData } from './error-data.ts'
-import { asActorError, handlerOf, parseBody } from './handle.ts'
+import { asActorError, handlerOf, parseBody, parseValue } from './handle.ts'
 import { toJson } from './json.ts'
 import { makeMessage } from './outgoing.ts'
 import { freezeTop } from './state.ts'
@@ -23,14 +23,15 @@ export function createMail(actor: Resident) {
   const ctx = createMailContext(actor, { from: () => from, abort: () => abort })
 
   /** Gives what the handler gives: a promise only if it needs one. */
-  function deliver(type: string, body: string): unknown {
+  function deliver(type: string, text: string, read: { readonly value: unknown } | undefined): unknown {
     const handler = handlerOf(actor, 'message', type)
-    const parsed = parseBody(actor, 'message', type, body)
+    const parsed = read ? parseValue(actor, 'message', type, read.value) : parseBody(actor, 'message', type, text)
     return parsed instanceof Promise ? parsed.then((one) => handler(one, ctx)) : handler(parsed, ctx)
   }
 
   return {
     async handle({ actor: id, first, items }: MailFrame): Promise<Acks> {
+      const bodies = readBodies(items)
       const failed: { number: number; error: ErrorData }[] = []
       for (let at = 0; at < items.length; at += 3) {
         const type = items[at] ?? ''
@@ -38,7 +39,7 @@ export function createMail(actor: Resident) {
         from = items[at + 2] ?? null
         if (abort.reason) abort = createAbort()
         try {
-          const result = deliver(type, items[at + 1] ?? '')
+          const result = deliver(type, items[at + 1] ?? '', bodies && { value: bodies[at / 3] })
           if (isThenable(result)) await result
         } catch (thrown) {
           actor.state.value = before
@@ -50,6 +51,21 @@ export function createMail(actor: Resident) {
     get abort() {
       return abort
     },
+  }
+}
+
+/** Characters of bodies that are read at once: beyond it, reading is not what takes the time, and memory counts. */
+const readLimit = 2 ** 16
+
+/** Reads the bodies of a batch at once, which takes less time than each alone; undefined when they are better read one by one. */
+function readBodies(items: readonly string[]): readonly unknown[] | undefined {
+  const texts = items.filter((_, index) => index % 3 === 1)
+  if (texts.reduce((sum, { length }) => sum + length, 0) > readLimit) return undefined
+  try {
+    const bodies: unknown = JSON.parse(`[${texts.join()}]`)
+    return Array.isArray(bodies) && bodies.length === texts.length ? bodies : undefined
+  } catch {
+    return undefined // the one that is no JSON is to fail alone
   }
 }
 

@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module'
 import { parentPort } from 'node:worker_threads'
 import '../actor.ts' // every actor file imports it: a thread that stands by has it already
 import type { HostFrame } from '../core/frames.ts'
@@ -35,6 +36,8 @@ function main(host: NonNullable<typeof parentPort>): void {
 
   host.on('message', (frames: readonly HostFrame[]) => frames.forEach(receive))
   port.send({ kind: 'up' })
+  // The next thread need not compile what this one has.
+  flushCompileCache()
 }
 
 if (parentPort) main(parentPort)

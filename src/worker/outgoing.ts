@@ -3,6 +3,8 @@ import type { NewJob } from '../core/frames.ts'
 import type { JsonText, Outgoing } from '../core/message.ts'
 import { checkName, checkNumber, checkWord } from './checks.ts'
 
+/** As the table of jobs has them. */
+const jobLimits = { type: 200, attempts: 100 } as const
 const priorities = ['low', 'normal', 'high', 'urgent']
 
 /** What is said, to whom; `by` names the call in errors. */
@@ -35,11 +37,11 @@ export function makeMessage({ by, id, to, type, body }: Saying, { priority, expi
 /** Makes a job for the host, checking what the database would refuse. */
 export function makeJob(id: string, type: string, payload: JsonText, options: JobOptions = {}): NewJob {
   const { priority, dedupeKey, delay, maxAttempts } = options
-  checkName(type, 'The type of ctx.jobs.create')
+  checkName(type, 'The type of ctx.jobs.create', jobLimits.type)
   checkNumber(priority, 'The priority of ctx.jobs.create', { least: 1, most: 10 })
   if (dedupeKey !== undefined) checkName(dedupeKey, 'The dedupeKey of ctx.jobs.create')
   checkNumber(delay, 'delay of ctx.jobs.create')
-  checkNumber(maxAttempts, 'maxAttempts of ctx.jobs.create', { least: 1, most: 1_000 })
+  checkNumber(maxAttempts, 'maxAttempts of ctx.jobs.create', { least: 1, most: jobLimits.attempts })
   return {
     id,
     type,

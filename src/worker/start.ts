@@ -7,7 +7,7 @@ import { createCalls } from './calls.ts'
 import { loadDefinition } from './load.ts'
 import { createLog } from './log.ts'
 import type { Port } from './port.ts'
-import { parse } from './schema.ts'
+import { issueTextFor, parse } from './schema.ts'
 import { createState, type Draft } from './state.ts'
 import { createTimers } from './timers.ts'
 import { assertOpen, closeTurn, openTurn, type Resident, type Turn } from './turn.ts'
@@ -32,7 +32,8 @@ export async function createResident(load: LoadFrame, port: Port): Promise<Resid
 }
 
 async function parseArgs({ args: schema }: Definition, { actor, args }: LoadFrame): Promise<unknown> {
-  const parsed = await parse(schema, JSON.parse(args), 'args')
+  const given: unknown = JSON.parse(args)
+  const parsed = await parse(schema, given, 'args', issueTextFor(given))
   if (!parsed.issues) return parsed.value
   const { issues } = parsed
   throw new ActorError('CONFIG_INVALID', `The args of "${actor}" are not what its actor file takes: ${issues.join('; ')}`, {

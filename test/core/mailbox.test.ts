@@ -1,7 +1,6 @@
-import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { createMailbox, type Mailbox } from '../../src/core/mailbox.ts'
-import type { Job, Message, Priority } from '../../src/core/message.ts'
+import type { Job, Message } from '../../src/core/message.ts'
 
 let places = 0
 function message(id: string, more: Partial<Message> = {}): Message {
@@ -28,7 +27,7 @@ function filled(...messages: Message[]): Mailbox {
 }
 
 describe('a message that waits for its retry', () => {
-  test('holds back later ones of its sender, and nobody else', () => {
+  test('DECISIONS 11: holds back later ones of its sender, and nobody else', () => {
     const first = message('s1m1')
     const mailbox = filled(first, message('s1m2'), message('s2m1'))
     const log = [next(mailbox)]
@@ -136,79 +135,4 @@ test('jobs can be taken back: one, or all; clear takes everything', () => {
   const all = mailbox.clear().length
   mailbox.putJob(job('j4'))
   expect([one, all, mailbox.jobs, mailbox.takeJobs().map(({ id }) => id), mailbox.size]).toEqual([['j2'], 4, 1, ['j4'], 0])
-})
-
-/** The same rules told as one list that is searched from the front. */
-type Waiting = { message: Message; retryAt: number }
-class Model {
-  waiting: Waiting[] = []
-  #run = { kind: '', length: 0 }
-
-  next(now: number): string | undefined {
-    const free = this.waiting.filter(
-      ({ message: { from, seq }, retryAt }) =>
-        retryAt <= now && !this.waiting.some((other) => other.message.from === from && other.message.seq < seq && other.retryAt > now),
-    )
-    const kindOf = (one: Waiting) => (one.message.priority === 'urgent' ? 'express' : 'ordinary')
-    const kinds = ['express', 'ordinary'].filter((kind) => free.some((one) => kindOf(one) === kind))
-    const tired = this.#run.length >= 16 && kinds.length > 1
-    const kind = tired ? kinds.find((one) => one !== this.#run.kind) : kinds[0]
-    const [chosen] = free.filter((one) => kindOf(one) === kind).sort((one, other) => one.message.seq - other.message.seq)
-    if (!chosen || kind === undefined) return undefined
-    this.#run = { kind, length: kind === this.#run.kind ? this.#run.length + 1 : 1 }
-    this.waiting = this.waiting.filter((one) => one !== chosen)
-    return chosen.message.id
-  }
-}
-
-test('does what a plain list does, whatever happens', () => {
-  const step = fc.oneof(
-    fc.record({
-      do: fc.constant('put' as const),
-      sender: fc.integer({ min: 1, max: 3 }),
-      priority: fc.constantFrom<Priority>('normal', 'urgent'),
-      expires: fc.option(fc.integer({ min: 1, max: 50 })),
-      retry: fc.option(fc.integer({ min: 1, max: 20 }), { freq: 4 }),
-    }),
-    fc.record({ do: fc.constant('next' as const), hold: fc.option(fc.integer({ min: 1, max: 20 })) }),
-    fc.record({ do: fc.constant('pass' as const), ms: fc.integer({ min: 1, max: 10 }) }),
-    fc.record({ do: fc.constant('expire' as const) }),
-  )
-  const seed = Date.now() & 0x7fffffff
-  fc.assert(
-    fc.property(fc.array(step, { maxLength: 120 }), (steps) => {
-      const mailbox = createMailbox({ capacity: 10_000 })
-      const model = new Model()
-      let now = 0
-      let count = 0
-      for (const one of steps) {
-        if (one.do === 'pass') now += one.ms
-        if (one.do === 'put') {
-          count += 1
-          const expiresAt = one.expires === null ? {} : { expiresAt: now + one.expires }
-          const retryAt = one.retry === null ? {} : { retryAt: now + one.retry }
-          const put = message(`s${one.sender}m${count}`, { priority: one.priority, ...expiresAt, ...retryAt })
-          mailbox.put([put])
-          model.waiting.push({ message: put, retryAt: put.retryAt ?? 0 })
-        }
-        if (one.do === 'next') {
-          const delivery = mailbox.next(now)
-          const found = delivery?.kind === 'message' ? delivery.message : undefined
-          expect(found?.id, `seed ${seed}`).toBe(model.next(now))
-          if (found && one.hold !== null) {
-            mailbox.hold(found, now + one.hold)
-            model.waiting.push({ message: found, retryAt: now + one.hold })
-          }
-        }
-        if (one.do === 'expire') {
-          const dead = model.waiting.filter(({ message: { expiresAt = now + 1 } }) => expiresAt <= now).map((each) => each.message.id)
-          model.waiting = model.waiting.filter((each) => !dead.includes(each.message.id))
-          const expired = mailbox.takeExpired(now).map(({ id }) => id)
-          expect(expired.sort()).toEqual(dead.sort())
-        }
-        expect(mailbox.size).toBe(model.waiting.length)
-      }
-    }),
-    { seed, numRuns: 500 },
-  )
 })

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { plan } from '../../src/core/plan.ts'
+import { runs } from '../seed.ts'
 
 const spec = (id: string, version = '1') => ({ id, version })
 const byId = (specs: { id: string; version: string }[]) => new Map(specs.map((each) => [each.id, each]))
@@ -34,7 +35,7 @@ test('whatever runs, a plan leads to what is desired, touches nothing that is ri
       expect([...stop, ...start.map(({ id }) => id)].filter(isRight)).toEqual([])
       expect(plan(byId(after), desired)).toEqual({ stop: [], start: [] })
     }),
-    { numRuns: 2_000 },
+    runs(2_000),
   )
 })
 

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import type { Exit } from '../../src/core/exit.ts'
 import { backoff, decideRestart, quarantineFor, recent, wantsRestart } from '../../src/core/restart.ts'
 import type { Restart } from '../../src/core/spec.ts'
+import { runs } from '../seed.ts'
 
 const exits: Exit[] = ['normal', 'shutdown', 'crash', 'hung', 'out_of_memory', 'poison', 'start_failed', 'start_timeout', 'gave_up']
 const anyExit = fc.constantFrom(...exits)
@@ -47,7 +48,7 @@ describe('decideRestart', () => {
           if (verdict === 'restart') granted.push(now)
         }
       }),
-      { numRuns: 2_000 },
+      runs(2_000),
     )
   })
 
@@ -58,6 +59,7 @@ describe('decideRestart', () => {
         expect(decide(restarts) === 'forget').toBe(!wantsRestart(restart, exit))
         expect(decide(restarts)).toBe(decide(recent(restarts, now, intensity)))
       }),
+      runs(),
     )
   })
 })
@@ -74,6 +76,7 @@ describe('backoff', () => {
         expect(wait).toBeGreaterThanOrEqual(longest * 0.8)
         expect(backoff({ ...policy, first: 0 }, count, random)).toBe(0)
       }),
+      runs(),
     )
   })
 

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { defaults, type Restart, type Strategy, type TeamSpec } from '../../src/core/spec.ts'
 import { isAlive } from '../../src/core/status.ts'
+import { runs } from '../seed.ts'
 import { type Part, simulate } from './simulate.ts'
 import { type Ask, add, apply, remove, restart, start, stop, terminate } from './specs.ts'
 
@@ -65,7 +66,7 @@ type Story = typeof anyStory extends fc.Arbitrary<infer T> ? T : never
 test('children of any speed, and requests at any moment: everybody is answered, everything comes to rest, a stop ends it', {
   timeout: 120_000,
 }, () => {
-  fc.assert(fc.property(anyStory, play), { numRuns: 5_000 })
+  fc.assert(fc.property(anyStory, play), runs(5_000))
 })
 
 function play(story: Story): void {

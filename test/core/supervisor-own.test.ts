@@ -116,16 +116,30 @@ describe('backoff', () => {
     ])
   })
 
-  test('the window does not count the time spent in backoff: crashes that backoff spaces out still add up', () => {
+  test('DECISIONS 14: the window does not count the time spent in backoff: crashes that backoff spaces out still add up', () => {
     const policy = { budget: Number.POSITIVE_INFINITY, backoff: { ...defaults.child.backoff, first: 1_000 } }
     const team = started(troupe('a b', { intensity: { max: 3, within: 5_000 } }, policy))
     team.script('a', ...crashing(9))
     team.die('a')
     team.run(30_000)
-    // As DECISIONS 14 has it: at 0, 1, 3, 7 s, never more than 3 within 5 s of the clock.
+    // At 0, 1, 3, 7 s, never more than 3 within 5 s of the clock.
     expect([team.timed(), team.exit]).toEqual([
       '0 die a, 1000 start a, 1000 die a, 3000 start a, 3000 die a, 7000 start a, 7000 die a, 7000 stop b',
       'gave_up',
+    ])
+  })
+
+  test('DECISIONS 14: a poison message is dead long before its actor is parked, and that before its team gives up (OTP: 1 in 5 s)', () => {
+    const outcome = (team: ReturnType<typeof started>) => {
+      team.script('a', ...crashing(20))
+      team.die('a')
+      team.run(4 * minute)
+      return [team.list(), team.exit, team.events.filter(({ name }) => name === 'child:started').length]
+    }
+    expect([outcome(started(troupe('a b'))), outcome(started(otp('a b')))]).toEqual([
+      // Two started together, and a four times more: one more than a message has attempts.
+      ['a quarantined, b running', undefined, 6],
+      ['a stopped, b stopped', 'gave_up', 3],
     ])
   })
 

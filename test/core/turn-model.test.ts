@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { again, runs } from '../seed.ts'
 import { type Fault, World } from './turn-world.ts'
 
 const op = fc.oneof(
@@ -34,7 +35,6 @@ const op = fc.oneof(
 )
 
 test('every message ends once, in the order of its sender, whatever happens on the way', () => {
-  const seed = Number(process.env.TROUPE_SEED ?? Date.now() & 0x7fffffff)
   const seen = { requests: 0, dead: 0, done: 0, longest: 0 }
   fc.assert(
     fc.property(fc.array(op, { maxLength: 150, size: 'max' }), fc.nat(), (ops, start) => {
@@ -97,11 +97,11 @@ test('every message ends once, in the order of its sender, whatever happens on t
         dead: rows.filter(({ status, attempts, isFatal }) => status === 'dead' && attempts < 3 && !isFatal).length,
       }).toEqual({ open: [], written: [], state: done.sort(), dead: 0 })
     }),
-    { seed, numRuns: Number(process.env.TROUPE_RUNS ?? 1_000) },
+    runs(1_000),
   )
   // A run that no fault ever touched would prove little.
   expect(
     Object.values(seen).every((count) => count > 10),
-    `seed ${seed}: ${JSON.stringify(seen)}`,
+    `${again}: ${JSON.stringify(seen)}`,
   ).toBe(true)
 })

@@ -6,7 +6,7 @@ import { createTurns, type TurnEffect, type TurnInput, type TurnState, type Verd
 
 const nothing: Effects = { messages: [], jobs: [], writes: [], timers: [], steps: false }
 const error = { name: 'Error', message: 'no' }
-const policy = { maxAttempts: 3, turnTimeout: 1_000 }
+const policy = { maxAttempts: 3, turnTimeout: 1_000, turnTimeouts: { work: 300, constructor: 50 } }
 
 /** Turns under test, with what they ask for told in words. */
 class Story {
@@ -208,7 +208,7 @@ describe('a verdict', () => {
     expect(story.verdict(1, { kind: 'failed', code: '23514', message: 'no' }).told()).toContain('commit 1 dead attempts_exhausted')
   })
 
-  test('about a full mailbox makes everything wait, in order, until the turn has had its time', () => {
+  test('DECISIONS 13: about a full mailbox makes everything wait, in order, until the turn has had its time', () => {
     const story = new Story().take('m1').done(1).take('m2').done(2)
     story.told()
     const log = [story.full(1).told(), story.take('m3').done(3).told(), wakesAt(story.state)]
@@ -234,12 +234,19 @@ describe('a verdict', () => {
 })
 
 describe('time', () => {
-  test('a turn that takes too long is told so, and its thread ended if it does not listen', () => {
+  test('DECISIONS 16: a turn that takes too long is told so, and its thread ended if it does not listen', () => {
     const story = new Story().take('m1')
     story.told()
     const log: unknown[] = [wakesAt(story.state), story.at(999).told(), story.at(1_000).told(), wakesAt(story.state)]
     log.push(story.call(1, 1, 'ask').told(), story.at(5_999).told(), story.at(6_000).told(), story.at(7_000).told())
     expect(log).toEqual([1_000, [], ['abort TURN_TIMEOUT'], 6_000, [], [], ['kill'], []])
+  })
+
+  test('a type may have a time of its own', () => {
+    const aborts = (story: Story) =>
+      [story.at(299).told(), story.at(300).told()].map((told) => told.filter((one) => one.startsWith('abort')))
+    expect(aborts(new Story().job('j1'))).toEqual([[], ['abort TURN_TIMEOUT']])
+    expect(aborts(new Story().take('m1', { type: 'toString' }))).toEqual([[], []])
   })
 
   test('one that listens is one failed attempt; one that ends well after all is done', () => {
@@ -289,7 +296,7 @@ describe('a thread that dies', () => {
     ])
   })
 
-  test('of another is an interruption; a job is given back', () => {
+  test('DECISIONS 15: of another is an interruption, not an attempt; a job is given back', () => {
     const message = died(new Story().take('m'), 'interrupted').told()
     expect([message, died(new Story().job('j'), 'interrupted').told()]).toEqual([
       ['run 1, attempt 1', 'commit 1 interrupted'],

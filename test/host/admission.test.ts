@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { findShortage, type Readings } from '../../src/core/admission.ts'
+import { findShortage, memoryBudget, type Readings } from '../../src/core/admission.ts'
 import { createAdmission, readProcess } from '../../src/host/admission.ts'
 import { agent, agents, hostTeam, openThreads, teamOf } from './hosted.ts'
 
@@ -14,8 +14,17 @@ test('refuses what would exhaust the process, with the numbers and the cure', ()
   expect([descriptors(920), maps(801), memory(486)]).toEqual([
     'No thread for one more agent. File descriptors are exhausted: 920 of 1024 in use, 100 stay free. Raise the limit (ulimit -n 16384) or run fewer agents in this process.',
     'No thread for one more agent. Memory maps are exhausted: 801 of 1000 in use (vm.max_map_count). Raise it (sysctl vm.max_map_count=262144) or run fewer agents in this process.',
-    'No thread for one more agent. The memory budget is exhausted: 486 of 500 MB in use. Raise the memory budget or run fewer agents in this process.',
+    'No thread for one more agent. The memory budget is exhausted: 486 of 500 MB in use. Give its container or machine more, or run fewer agents in this process.',
   ])
+})
+
+test('the budget is that of the container, else of the machine, less a reserve', () => {
+  const [unlimited, unknown] = [2 ** 63, 0]
+  const budget = (constrained: number, total: number) =>
+    memoryBudget({ constrained: constrained * megabyte, total: total * megabyte }) / megabyte
+  expect([budget(512, 16_000), budget(256, 16_000), budget(unlimited, 1_000), budget(unknown, 1_000), budget(20_000, 16_000)]).toEqual(
+    [512 - 51.2, 256 - 32, 900, 900, 16_000 - 512].map((each) => expect.closeTo(each, 3)),
+  )
 })
 
 test('counts the threads that it admitted since it last looked, and looks again after a second', () => {

@@ -11,7 +11,7 @@ afterAll(() => opened?.[Symbol.asyncDispose]())
 type Asker = { ask(to: string, type: string, body?: unknown, timeout?: number): Promise<unknown> }
 const codeOf = async (asked: Promise<unknown>) => asked.then(String, (error: { code?: string }) => error.code)
 
-test('a circle is found in a chain, and among waits that cross', () => {
+test('DECISIONS 17: a circle is found in a chain, and among waits that cross', () => {
   const waits = [
     { from: 'b', to: 'c' },
     { from: 'c', to: 'a' },
@@ -27,7 +27,7 @@ test('a circle is found in a chain, and among waits that cross', () => {
 })
 
 describe('an ask', () => {
-  test('in a circle fails at once, by chain and when two cross', async () => {
+  test('DECISIONS 17: in a circle fails at once, by chain and when two cross', async () => {
     await using node = startNode(opened.store, 'n1')
     const both = Promise.withResolvers<void>()
     let waiting = 0

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import type { HostFrame } from '../../src/core/frames.ts'
 import type { Message } from '../../src/core/message.ts'
 import { createAsyncMail } from '../../src/host/async-mail.ts'
+import { runs } from '../seed.ts'
 
 type Mail = Extract<HostFrame, { kind: 'mail' }>
 
@@ -10,17 +11,19 @@ function open(capacity = 10_000) {
   const frames: Mail[] = []
   const handled: string[] = []
   const failed: string[] = []
+  const settled: string[] = []
   const mail = createAsyncMail({
     agent: 'a',
     capacity,
     post: (frame) => frames.push(frame as Mail),
     onHandled: (rows) => handled.push(...rows.map(({ id }) => id)),
     onFailed: ({ type, row, error }) => failed.push([type, row?.id ?? 'record', error].join(' ')),
+    unsettled: () => handled.length - settled.length,
   })
   mail.open()
   mail.refilled(false)
   const bodies = () => frames.flatMap(({ items }) => items.filter((_, index) => index % 3 === 1))
-  return { mail, frames, handled, failed, bodies }
+  return { mail, frames, handled, settled, failed, bodies }
 }
 
 function row(id: string): Message {
@@ -83,6 +86,23 @@ test('everything arrives once and in order, however it is answered', async () =>
       await mail.emptied()
       expect(bodies()).toEqual(Array.from({ length: count }, (_, n) => String(n)))
     }),
-    { numRuns: 100 },
+    runs(100),
   )
+})
+
+test('what a commit puts in fills it up like anything else', () => {
+  const { mail } = open(2)
+  for (const n of [1, 2, 3]) mail.land('note', String(n), 's')
+  expect([mail.mode, mail.size, mail.take('note', '4', 's')]).toEqual(['spilled', 3, false])
+})
+
+test('takes no more from the table before the store knows of what was taken', async () => {
+  const { mail, settled } = open(4)
+  mail.spill()
+  mail.put(['r1', 'r2', 'r3', 'r4'].map(row))
+  await Promise.resolve()
+  mail.acked({ kind: 'acks', actor: 'a', upTo: 4, failed: [] })
+  const rooms = [mail.size, mail.room()]
+  settled.push('r1', 'r2')
+  expect([...rooms, mail.room()]).toEqual([0, 0, 2])
 })

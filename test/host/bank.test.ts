@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { again, seed } from '../seed.ts'
 import { chanceOf } from './chance.ts'
 import type { FakeActor, FakeContext } from './fake-child.ts'
 import { type Fault, faultyStore } from './faulty-store.ts'
@@ -18,7 +19,6 @@ type Transfer = { readonly n: number; readonly to: string; readonly amount: numb
 type Book = { readonly balance: number; readonly paid: readonly number[]; readonly got: readonly number[] }
 
 test('no money appears or vanishes, whatever happens to answers, handlers and threads', async () => {
-  const seed = Date.now() & 0x7fffffff
   const chance = chanceOf(seed)
   let isCalm = false
   const faults = { lost: 0, away: 0, threw: 0, died: 0 }
@@ -105,6 +105,6 @@ test('no money appears or vanishes, whatever happens to answers, handlers and th
       dead: node.log.filter(({ name }) => name === 'message:dead').length,
       hadFaults: Object.values(faults).every((count) => count > 0),
     },
-    `seed ${seed}, ${JSON.stringify(faults)}`,
+    `${again}, ${JSON.stringify(faults)}`,
   ).toEqual({ money: opening * accounts.length, paid: all, got: all, dead: 0, hadFaults: true })
 }, 60_000)

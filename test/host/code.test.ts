@@ -68,3 +68,16 @@ test('a copy outside of the project still finds troupe/actor and packages', asyn
   ])
   expect(stdout.trim()).toBe('function object')
 })
+
+test('processes that start at once on a folder outside of the project do not get into each other’s way', async () => {
+  await using files = await project({ 'package.json': '{}' })
+  await using volume = await tempFolder()
+  const folder = join(volume.path, 'code')
+  const entries = Array.from({ length: 40 }, (_, n) => join(files.root, `actors/a${n}.ts`))
+  for (const [n, entry] of entries.entries()) await writeFile(entry, `export default ${n}\n`)
+  const copy = (entry: string) => copyVersion(entry, { root: files.root, folder })
+  await copy(entries[0] ?? '')
+  await Promise.all(entries.slice(1).map(copy))
+  const others = (await readdir(folder)).filter((name) => !/^[0-9a-f]{16}$/.test(name))
+  expect([others.sort(), await readFile(join(folder, 'package.json'), 'utf8')]).toEqual([['node_modules', 'package.json', 'src'], '{}'])
+})

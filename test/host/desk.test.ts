@@ -74,7 +74,7 @@ describe('a message', () => {
     ])
   })
 
-  test('that waits for its retry holds back its sender only', async () => {
+  test('DECISIONS 11: that waits for its retry holds back its sender only', async () => {
     await using node = startNode(opened.store, 'n3')
     const log: unknown[] = []
     const finished = Promise.withResolvers<void>()
@@ -221,7 +221,7 @@ describe('what leaves at once', () => {
 })
 
 describe('a thread that dies', () => {
-  test('with the same message three times: that is dead, the actor comes up, nothing else is lost (case 97)', async () => {
+  test('with the same message three times: that is dead, the actor comes up, nothing else is lost (case 97, DECISIONS 15)', async () => {
     await using node = startNode(opened.store, 'n10')
     const { list, note } = noted()
     await node.start('a10', { receive: { note, poison: (_: unknown, ctx) => ctx.die() } })

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
+import { tempFolder } from '../helpers.ts'
 import { agent, hit, openThreads, turn } from './hosted.ts'
 
 const given = { state: null, sql: [] }
@@ -37,7 +38,7 @@ test('an actor that blocks while it starts is left to the start timeout', async 
   expect([(await starting.exited).exit, await failure]).toEqual(['start_timeout', expect.objectContaining({ code: 'START_FAILED' })])
 })
 
-test('an actor that only waits is not hung', async () => {
+test('DECISIONS 16: an actor that only waits is not hung', async () => {
   await using threads = openThreads()
   const [waiting, blocked] = ['a', 'b'].map((id) => threads.start(agent(id, { hangAfter }), 1))
   if (!waiting || !blocked) throw new Error('two were started')
@@ -66,13 +67,20 @@ test('a thread that cannot be ended is given up, and no longer counts once it ha
   expect(threads.stats().zombies).toBe(0)
 })
 
-test('the actor of a zombie is replaced, and the process ends all the same', async () => {
-  const host = spawn(process.execPath, [fileURLToPath(new URL('zombie-host.ts', import.meta.url))], {
+test('the actor of a zombie is replaced, the process is not ready any more, and ends all the same', async () => {
+  await using folder = await tempFolder()
+  const host = spawn(process.execPath, [fileURLToPath(new URL('zombie-host.ts', import.meta.url)), folder.path], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const [output, [code, signal]] = await Promise.all([text(host.stdout), once(host, 'exit')])
   expect([JSON.parse(output), code, signal]).toEqual([
-    { ev: 'die a, start a', exit: 'hung', reply: '"again"', zombies: 1 },
+    {
+      wasReady: true,
+      reply: 'again',
+      isReady: false,
+      reasons: [expect.stringMatching(/^1 threads? cannot be ended: replace this process$/)],
+      zombies: 1,
+    },
     null,
     'SIGKILL',
   ])

@@ -60,6 +60,55 @@ describe('two processes', () => {
   })
 })
 
+test('DECISIONS 15: processes that die are an interruption of what was in hand, an attempt of nothing, and nobody behind it pays', async () => {
+  const running = new Set<string>()
+  const innocent: string[] = []
+  let isCalm = false
+  const actor = {
+    receive: {
+      async slow(_: unknown, { id, attempt }: { id: string; attempt: number }) {
+        running.add(`${id} ${attempt}`)
+        if (!isCalm) await new Promise(() => {})
+        return attempt
+      },
+      note: (body: string) => void innocent.push(body),
+    },
+  }
+  const counts = () => rows(`select d.status, d.attempts, d.interruptions from agent_deliveries d where d.agent_id = 'a8' order by d.seq`)
+  const log: unknown[] = []
+  let asked = ''
+  for (const life of [1, 2, 3]) {
+    const node = startNode(opened.store, `n8-${life}`)
+    await node.start('a8', actor)
+    if (life === 1) {
+      asked = (await node.tell('a8', 'slow')).id
+      await node.tell('a8', 'note', 'behind it', { from_agent: 'other' })
+    }
+    // From the second interruption on it runs alone, and its attempt is written down before.
+    while (!running.has(`${asked} 1`)) await new Promise(setImmediate)
+    running.clear()
+    log.push(await counts())
+    await node.vanish()
+    await opened.backend.query(`update agent_leases set lease_expires_at = now() - interval '1 minute' where agent_id = 'a8'`)
+  }
+  isCalm = true
+  await using node = startNode(opened.store, 'n8-last')
+  const last = node.next('turn:committed', ({ type }) => type === 'note')
+  await node.start('a8', actor)
+  await last
+  expect([log, await counts(), innocent]).toEqual([
+    [0, 1, 2].map((interruptions) => [
+      ['ready', interruptions < 2 ? 0 : 1, interruptions],
+      ['ready', 0, 0],
+    ]),
+    [
+      ['done', 2, 3],
+      ['done', 0, 0],
+    ],
+    ['behind it'],
+  ])
+})
+
 describe('a lease in doubt', () => {
   test('lets nothing start until somebody confirms it; what ran goes on', async () => {
     let fault: Fault = 'none'
@@ -101,7 +150,7 @@ describe('a mailbox', () => {
     expect(got).toEqual(expected)
   })
 
-  test('that is full in the table makes its senders wait, and then goes on', async () => {
+  test('DECISIONS 13: that is full in the table makes its senders wait, and then goes on', async () => {
     await using node = startNode(opened.store, 'n6')
     const gate = Promise.withResolvers<void>()
     const got: number[] = []

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { again, seed } from '../seed.ts'
 import { chanceOf } from './chance.ts'
 import { FakeEnding } from './fake-child.ts'
 import { type Fault, faultyStore } from './faulty-store.ts'
@@ -17,7 +18,6 @@ const perBurst = 5
 type Numbered = { readonly from: string; readonly n: number }
 
 test('each sender is heard in its order: through a small mailbox, lost answers, retries and restarts', async () => {
-  const seed = Date.now() & 0x7fffffff
   const chance = chanceOf(seed)
   const faultOf = (): Fault => (chance(0.08) ? 'lost' : chance(0.04) ? 'away' : 'none')
   await using node = startNode(faultyStore(opened.store, faultOf), 'n1')
@@ -58,6 +58,6 @@ test('each sender is heard in its order: through a small mailbox, lost answers, 
   const numbers = Array.from({ length: bursts * perBurst }, (_, n) => n)
   expect(
     senders.map((id) => heard.filter(({ from }) => from === id).map(({ n }) => n)),
-    `seed ${seed}`,
+    `${again}`,
   ).toEqual(senders.map(() => numbers))
 }, 60_000)

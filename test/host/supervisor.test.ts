@@ -143,7 +143,7 @@ describe("OTP's cases with threads", () => {
       done,
     ])
     expect([supervisor.which()[0], await supervisor.terminate('a'), await supervisor.restart('a')]).toEqual([
-      { id: 'a', status: 'waiting', incarnation: 1, exits: 1, until: expect.any(Number) },
+      { id: 'a', status: 'waiting', incarnation: 1, exits: 1, until: expect.any(Number), since: expect.any(Number) },
       done,
       done,
     ])
@@ -193,7 +193,7 @@ test('a quarantine outlives the process, and a command ends it', async () => {
   await using after = await hosted(spec, { history: JSON.parse(saved.at(-1) ?? '') as History })
   const [parked] = after.supervisor.which()
   expect([parked, await after.supervisor.restart('a'), after.ev()]).toEqual([
-    { id: 'a', status: 'quarantined', incarnation: 0, exits: 2, until: expect.any(Number) },
+    { id: 'a', status: 'quarantined', incarnation: 0, exits: 2, until: expect.any(Number), since: expect.any(Number) },
     done,
     'start a',
   ])

@@ -72,6 +72,12 @@ test('refuses two files for one type, and what cannot be saved', async () => {
   expect(await refusal(['{ id: a, type: saved, durability: async }'])).toMatch(/^CONFIG_INVALID \/team.yaml:4:43: .*persist: true/)
 })
 
+test('refuses a timeout for a type that the actor has not', async () => {
+  expect(await refusal(['{ id: a, type: two-words, turnTimeouts: { work: 1s, wrok: 1s } }'])).toBe(
+    'CONFIG_INVALID /team.yaml:4:67: "two-words" has no message or job "wrok", expected one of work',
+  )
+})
+
 test('says what is wrong with an actor file, by the name that people know it by', async () => {
   expect(await refusal(['{ id: a, type: broken }'])).toBe(
     'MODULE_INVALID /broken.ts is not an actor file: receive is number (7), expected an object',

@@ -23,6 +23,20 @@ test('a second Troupe stands by, and takes over from one that is killed', async 
   expect(await second.ask('s-counter', 'add', 1)).toBe(2)
 })
 
+test('a standby asks again in the moment in which a lease runs out, and not when it happens to look', async () => {
+  const agents = [{ id: 'z-counter', type: 'counter' }]
+  const first = teamOn(ground, agents, { lease: 1_500 })
+  await using second = teamOn(ground, agents)
+  await first.start()
+  first.kill()
+  await second.start()
+  const began = performance.now()
+  expect(second.list()[0]?.status).toBe('standby')
+  await second.event('child:started')
+  // It looks every five seconds anyway.
+  expect(performance.now() - began).toBeLessThan(4_500)
+})
+
 test('a stop drains: what was taken up is finished, what waits is handled by the next', async () => {
   const agents = [{ id: 't-counter', type: 'counter' }]
   const numbers = Array.from({ length: 200 }, (_, n) => n)
@@ -65,7 +79,25 @@ test('a pause keeps messages until the agent goes on', async () => {
   expect(await team.ask('v-counter', 'read')).toMatchObject({ sum: 4 })
 })
 
-test('what is held against an agent outlives the process', async () => {
+test('a team that gave up starts again when one of its agents is to', async () => {
+  const config = {
+    teams: [
+      { id: 'frail', intensity: { max: 0 }, agents: [{ id: 'y-counter', type: 'counter' }] },
+      { id: 'sound', agents: [{ id: 'y-relay', type: 'relay' }] },
+    ],
+  }
+  await using team = teamOn(ground, [], { config })
+  await team.start()
+  await team.send('y-counter', 'crash')
+  await team.event('child:quarantined', ({ id }) => id === 'frail')
+  const { status, teamStatus, exit } = team.why('y-counter')
+  expect([status, teamStatus, exit?.exit]).toEqual(['stopped', 'quarantined', 'crash'])
+  team.forget()
+  await team.restart('y-counter')
+  await team.event('child:started', ({ id }) => id === 'y-counter')
+})
+
+test('94 what is held against an agent outlives the process', async () => {
   const agents = [
     { id: 'w-worker', type: 'worker', budget: 1 },
     { id: 'w-relay', type: 'relay' },

@@ -84,3 +84,24 @@ test('a change of a file is a reload, and the last good version is at hand', asy
   await team.restart('r-counter')
   expect(await team.ask('r-counter', 'add', 1)).toBe(-1)
 })
+
+test('AGENT_RELOAD_INTERVAL reloads again and again, and an unchanged config restarts nothing', async () => {
+  const options = { env: { AGENT_RELOAD_INTERVAL: '1' } }
+  const { team, edit } = await changeable('four', ['{ id: i-counter, type: counter }', '{ id: i-relay, type: relay }'], options)
+  await using _ = team
+  await team.start()
+  await team.pause('i-relay')
+  team.forget()
+  const isEmpty = ({ team, stop, start }: { team: string; stop: readonly string[]; start: readonly string[] }) =>
+    team === 'four' && stop.length + start.length === 0
+  await team.event('plan:applied', isEmpty)
+  expect(incarnations(team)).toEqual(['i-counter 1 running', 'i-relay 1 paused'])
+  await edit('counter.ts', (text) => text.replace('return ctx.state.sum', 'return -1'))
+  await team.event('child:started', ({ id, incarnation }) => id === 'i-counter' && incarnation === 2)
+  expect(team.list()[1]?.status).toBe('paused')
+})
+
+test('a wrong AGENT_RELOAD_INTERVAL is refused before anything starts', async () => {
+  await using team = teamOn(ground, [{ id: 'j-counter', type: 'counter' }], { env: { AGENT_RELOAD_INTERVAL: 'soon' } })
+  await expect(team.start()).rejects.toMatchObject({ code: 'CONFIG_INVALID', message: expect.stringContaining('AGENT_RELOAD_INTERVAL') })
+})

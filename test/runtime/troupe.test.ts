@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { createUpkeep } from '../../src/host/upkeep.ts'
 import { type Ground, openGround, teamOn } from './team.ts'
 
 let ground: Ground
@@ -106,5 +107,64 @@ test('97 a message that ends its thread every time is a dead letter, and the age
   await team.send('j-worker', 'poison')
   const dead = await team.event('message:dead')
   expect([dead.type, dead.reason]).toEqual(['poison', 'poison'])
-  expect(await team.ask('j-worker', 'read')).toMatchObject({ tried: 0 })
+  expect([await team.ask('j-worker', 'read'), team.list()[0]?.incarnation]).toMatchObject([{ tried: 0 }, 4])
+})
+
+test('who kills an agent is not the fault of the message that it handles', async () => {
+  await using team = teamOn(ground, [
+    { id: 'k-worker', type: 'worker', shutdown: 0, maxAttempts: 1 },
+    { id: 'k-peer', type: 'worker' },
+  ])
+  await team.start()
+  const { id } = await team.send('k-worker', 'hang', 'k-peer')
+  await team.event('turn:committed', (event) => event.id === 'k-peer')
+  await team.restart('k-worker')
+  const counted = `select attempts, interruptions from agent_deliveries where message_id = '${id}'`
+  expect([
+    (await ground.backend.query(counted)).rows,
+    team.why('k-worker').exit?.exit,
+    team.seen.filter(({ name }) => name === 'turn:failed' || name === 'message:dead'),
+  ]).toEqual([[[0, 1]], 'shutdown', []])
+})
+
+test('a type of message may have a timeout of its own', async () => {
+  await using team = teamOn(ground, [
+    { id: 'l-worker', type: 'worker', maxAttempts: 1, turnTimeouts: { hang: '20ms' } },
+    { id: 'l-peer', type: 'worker' },
+  ])
+  await team.start()
+  await team.send('l-worker', 'hang', 'l-peer')
+  const { error } = await team.event('turn:failed')
+  expect(error).toContain('turnTimeouts')
+})
+
+test('a mailbox limit reaches the table', async () => {
+  await using team = teamOn(ground, [{ id: 'm-counter', type: 'counter', mailboxLimit: 2 }])
+  await team.start()
+  const limits = await ground.backend.query("select mailbox_limit from agent_leases where agent_id = 'm-counter'")
+  await team.pause('m-counter')
+  const send = (n: number) => team.send('m-counter', 'add', n)
+  await send(1)
+  await send(2)
+  await expect(send(3)).rejects.toMatchObject({ code: 'MAILBOX_FULL' })
+  expect(limits.rows).toEqual([[2]])
+})
+
+test('what nobody claims any more is ended by the upkeep', async () => {
+  const [job] = await ground.store.call('create_jobs', { p_batch: [{ job_type: 'abandoned', max_attempts: 1 }] })
+  const message = { id: crypto.randomUUID(), from_agent: 'outside', to_agent: 'nobody', type: 'hi', expires_in_ms: 1 }
+  await ground.store.call('send_messages', { p_batch: { messages: [message] } })
+  await ground.store.call('claim_jobs', { p_batch: [{ agent_id: 'gone', job_types: ['abandoned'], lease_ms: 100 }] })
+  const freed = Promise.withResolvers<void>()
+  const tasks = [{ name: 'sweep_rows' as const, every: 20, limit: 500 }]
+  const upkeep = createUpkeep({ store: ground.store, mayRun: () => true, onFreed: freed.resolve, tasks })
+  upkeep.start()
+  await freed.promise
+  await upkeep.close()
+  const jobs = await ground.backend.query(`select status, dead_reason from agent_jobs where id = '${job?.job_id}'`)
+  const letters = await ground.backend.query(`select status, dead_reason from agent_deliveries where message_id = '${message.id}'`)
+  expect([...jobs.rows, ...letters.rows]).toEqual([
+    ['failed', 'lease_expired'],
+    ['dead', 'unknown_address'],
+  ])
 })

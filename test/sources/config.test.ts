@@ -16,6 +16,7 @@ test('fills in every default', () => {
   expect(parse(minimal)).toEqual({
     name: 'troupe',
     store: { kind: 'auto', folder: '.troupe' },
+    leases: { agents: 15_000, jobs: 60_000 },
     sources: {},
     teams: [
       {
@@ -37,6 +38,7 @@ test('fills in every default', () => {
             mailbox: 1_000,
             maxAttempts: 3,
             turnTimeout: 300_000,
+            turnTimeouts: {},
             hangAfter: 10_000,
             memory: { soft: 256 * 2 ** 20, hard: 2 ** 30, poll: 250 },
             maxLoad: 5,
@@ -66,7 +68,42 @@ test('names file, line, path, what was found and what was expected', () => {
     'troupe.yaml:6:15: teams[0].agents[1].id: found "c d", expected letters, digits and : . _ - (at most 128)',
     'troupe.yaml:6:41: teams[0].agents[1].shutdown: found "soon", expected a duration like 200ms, 5s, 2m or 1h',
     'troupe.yaml:7:37: teams[0].agents[2].replicas: found 0, expected more than 0',
-    'troupe.yaml:1:7: nmae: no such setting',
+    'troupe.yaml:1:7: nmae: no such setting, did you mean name?',
+  ])
+})
+
+test('refuses leases that would run out while they are held', () => {
+  const teams = 'teams: [{ id: t, agents: [{ id: a, type: b }] }]'
+  expect(
+    ['{ agents: 100ms }', '{ agents: 2m }', '{ agents: 5s, jobs: 4s }'].flatMap((leases) => faultsOf(`leases: ${leases}\n${teams}`)),
+  ).toEqual([
+    'troupe.yaml:1:19: leases.agents: found "100ms", expected 1s to 1h',
+    'troupe.yaml:1:9: leases.jobs: found nothing, expected no less than leases.agents',
+    'troupe.yaml:1:29: leases.jobs: found "4s", expected no less than leases.agents',
+  ])
+})
+
+test('says what a setting that there is not may have meant, wherever it stands', () => {
+  const agent = '{ id: a, type: b, turnTimout: 5s, backoff: { maximum: 1s }, colour: red }'
+  expect(
+    faultsOf(`teams:\n  - id: t\n    stratgey: one_for_all\n    agents: [${agent}]\n`).map((fault) => fault.replace(/^\S+ /, '')),
+  ).toEqual([
+    'teams[0].agents[0].backoff.maximum: no such setting, expected first, max, jitter, reset',
+    'teams[0].agents[0].turnTimout: no such setting, did you mean turnTimeout?',
+    expect.stringMatching(/^teams\[0\]\.agents\[0\]\.colour: no such setting, expected id, type, args, replicas, .*, maxLoad/),
+    'teams[0].stratgey: no such setting, did you mean strategy?',
+  ])
+})
+
+test("7 a strategy that there is not, a negative budget and a window of nothing are refused (and, unlike OTP's, unknown flags)", () => {
+  const faults = ['strategy: foo', 'intensity: { max: -1 }', 'intensity: { within: 0 }', 'flag: sometimes'].flatMap((line) =>
+    faultsOf(`teams:\n  - id: t\n    ${line}\n    agents: [{ id: a, type: b }]\n`),
+  )
+  expect(faults).toEqual([
+    'troupe.yaml:3:15: teams[0].strategy: found "foo", expected one_for_one, one_for_all, rest_for_one',
+    'troupe.yaml:3:23: teams[0].intensity.max: found -1, expected at least 0',
+    'troupe.yaml:3:26: teams[0].intensity.within: found 0, expected a duration longer than 0',
+    'troupe.yaml:3:11: teams[0].flag: no such setting, expected id, strategy, intensity, agents',
   ])
 })
 

@@ -17,7 +17,7 @@ describe('the command line', () => {
   test('helps', async () => {
     const [all, db, query] = await Promise.all([troupe(['--help']), troupe(['db', '--help']), troupe(['db', 'query', '--help'])])
     expect([all, db, query].map(({ code, err }) => ({ code, err }))).toEqual(Array(3).fill({ code: 0, err: '' }))
-    expect(all.out).toMatch(/start .*\n.*db status .*\n.*db serve /)
+    expect(all.out).toMatch(/start .*\n(.*\n)*.*db status .*\n.*db serve /)
     expect(db.out).toContain('troupe db reset')
     expect(query.out).toContain('troupe db query "select * from v_active_jobs"')
     expect(all.out + db.out + query.out).not.toContain('\u001b')

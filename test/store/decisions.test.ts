@@ -18,6 +18,7 @@ describe('what a failure means', () => {
     [500, '40001', 'unavailable'],
     [500, '40P01', 'unavailable'],
     [500, '57P01', 'unavailable'],
+    [500, '25P03', 'unavailable'],
     [503, '08006', 'unavailable'],
     [503, '53300', 'unavailable'],
     [503, 'PGRST001', 'unavailable'],

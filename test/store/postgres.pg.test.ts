@@ -1,9 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
+import { mergeForServer } from '../../src/store/merge-settings.ts'
 import { readMigrations } from '../../src/store/migrate.ts'
 import { openBackend, openStore } from '../../src/store/open.ts'
+import { sqlFailure } from '../../src/store/sql-failure.ts'
 import { tempFolder } from '../helpers.ts'
 import { freshDatabase } from '../postgres.ts'
+import { connectTo } from '../postgres-setup.ts'
 import { testStore } from './conformance.ts'
 import { runTroupe } from './run-troupe.ts'
 
@@ -110,4 +113,24 @@ test('opening grants nobody anything, as lite would by itself', async () => {
   await using store = await openStore({ env: { DATABASE_URL: database.url } })
   await store.read('system_config')
   expect([...(await grants())]).toEqual([...before])
+})
+
+test('a process that is frozen in the midst of a request does not keep its locks for ever', async () => {
+  await using database = await freshDatabase()
+  const frozen = connectTo(database.url, { max: 1 })
+  try {
+    mergeForServer(frozen, { pause: '200ms' })
+    const session = await frozen.reserve()
+    const lock = "select from system_config where key = 'risk_mode' for update"
+    await session.unsafe('begin')
+    await session.unsafe(lock)
+    await database.sql.begin(async (other) => {
+      await other`set local statement_timeout = '10s'`
+      await other.unsafe(lock)
+    })
+    const late = await session.unsafe('commit').catch(sqlFailure)
+    expect(late).toMatchObject({ code: expect.stringMatching(/^(08006|25P03)$/) })
+  } finally {
+    await frozen.end({ timeout: 1 })
+  }
 })

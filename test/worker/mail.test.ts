@@ -43,6 +43,15 @@ test('mail that fails is named in the acknowledgement, leaves the state as it wa
   expect(await thread.turn('get')).toMatchObject({ kind: 'done', reply: '3' })
 })
 
+test('a body that is no JSON fails alone', async () => {
+  await using thread = await startThread()
+  await thread.load(sample('counter'))
+  const items = ['add', '1', 'x', 'add', '{', 'x', 'add', '2', 'x']
+  thread.post({ kind: 'mail', actor: 'lab', first: 1, items })
+  expect(await thread.next('acks')).toMatchObject({ upTo: 3, failed: [{ number: 2, error: { code: 'BODY_INVALID' } }] })
+  expect(await thread.turn('get')).toMatchObject({ kind: 'done', reply: '3' })
+})
+
 test('an abort reaches the mail in hand, and the next is not aborted', async () => {
   await using thread = await startThread()
   await thread.load(sample('counter'))

@@ -20,6 +20,11 @@ export default defineActor({
     poison() {
       process.exit(9)
     },
+    /** Says that it has begun, and ends when it is told to. */
+    async hang(body, ctx) {
+      await ctx.tell(body as string, 'news', 'begun', { now: true })
+      await new Promise((_, reject) => ctx.signal.addEventListener('abort', () => reject(ctx.signal.reason)))
+    },
     async once(_, ctx) {
       await ctx.step('count', () => {
         runs += 1

@@ -1,0 +1,71 @@
+import { request } from 'node:http'
+import { text } from 'node:stream/consumers'
+import type * as z from 'zod'
+import { ActorError } from '../core/errors.ts'
+import type { ControlAddress } from '../ops/control-address.ts'
+import { type Args, apiPath, failure, type OperationName, operations, type Result } from '../ops/control-api.ts'
+import { fromErrorData } from '../worker/error-data.ts'
+
+/** Asks a process to do something; throws what went wrong there, and STOPPED, with `isGone`, when nobody is there any more. */
+export async function call<Name extends OperationName>(
+  address: ControlAddress,
+  name: Name,
+  args: Args<Name>,
+  { patience = 0 }: { readonly patience?: number } = {},
+): Promise<Result<Name>> {
+  const limit = Math.min(operations[name].limit + patience, longest)
+  const { status, body } = await post(address, name, JSON.stringify(args), limit).catch((error) => {
+    throw explained(error, address, limit)
+  })
+  if (status !== 200) throw fromErrorData(read(failure, body, address).error)
+  // One of them, which its name tells: the compiler sees all of them.
+  return read(operations[name].result as unknown as z.ZodType<Result<Name>>, body, address)
+}
+
+/** What a timer can wait for. */
+const longest = 2 ** 31 - 1
+
+/** Whether an error says that the process is no more. */
+export function isGone(error: unknown): boolean {
+  return error instanceof ActorError && error.details.isGone === true
+}
+
+async function post({ socket }: ControlAddress, name: string, body: string, limit: number): Promise<{ status: number; body: string }> {
+  const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }
+  const { promise, resolve, reject } = Promise.withResolvers<{ status: number; body: string }>()
+  const sending = request(
+    { socketPath: socket, path: `${apiPath}${name}`, method: 'POST', headers, agent: false, signal: AbortSignal.timeout(limit) },
+    (response) => {
+      text(response).then((answer) => resolve({ status: response.statusCode ?? 0, body: answer }), reject)
+    },
+  )
+  sending.on('error', reject)
+  sending.end(body)
+  return await promise
+}
+
+function read<Value>(schema: z.ZodType<Value>, body: string, { pid }: ControlAddress): Value {
+  try {
+    return schema.parse(JSON.parse(body))
+  } catch (cause) {
+    throw new ActorError('STOPPED', `Process ${pid} answers in a way that this version of the command does not know: restart it`, { cause })
+  }
+}
+
+function explained(error: NodeJS.ErrnoException, { pid, entry }: ControlAddress, limit: number): ActorError {
+  const options = { cause: error, details: { pid } }
+  switch (error.code) {
+    case 'ECONNREFUSED':
+    case 'ENOENT':
+      return new ActorError('STOPPED', `Process ${pid} has ended`, { cause: error, details: { pid, isGone: true } })
+    case 'ECONNRESET':
+    case 'EPIPE':
+      return new ActorError('STOPPED', `Process ${pid} ended before it had answered`, options)
+    case 'ABORT_ERR':
+      return new ActorError('ACTOR_HUNG', `Process ${pid} did not answer within ${limit / 1_000} s: it is frozen, or far too busy`, options)
+    case 'EACCES':
+      return new ActorError('CONFIG_INVALID', `Process ${pid} belongs to another user (${entry})`, options)
+    default:
+      return new ActorError('STOPPED', `Process ${pid} cannot be asked: ${error.message}`, options)
+  }
+}

@@ -1,0 +1,24 @@
+import { mkdir } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import type { DesiredOptions } from '../host/desired.ts'
+import { createProbe } from '../host/probe.ts'
+import { fileSource } from '../sources/file.ts'
+import type { Source } from '../sources/source.ts'
+import type { Input } from './command.ts'
+import { configFile, storeSettings } from './team-input.ts'
+
+/** A project as `troupe start` sees it, with nothing of it running. */
+export interface Project {
+  readonly file: string
+  readonly source: Source
+  readonly settings: DesiredOptions
+}
+
+export async function openProject(input: Input): Promise<Project> {
+  const root = process.cwd()
+  const file = configFile(input)
+  const folder = resolve(root, (await storeSettings(input)).folder)
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  const settings = { root, actors: join(root, 'actors'), code: join(folder, 'code'), env: input.env, probe: createProbe() }
+  return { file, source: fileSource(resolve(root, file), input.env), settings }
+}

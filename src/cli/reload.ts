@@ -1,0 +1,36 @@
+import { changeLines, sortChanges } from './changes.ts'
+import type { Command, ExitCode, Input } from './command.ts'
+import { call } from './connect.ts'
+import { printJson, styled } from './print.ts'
+import { type Process, requireTeam } from './team.ts'
+import { storeSettings, teamOptions } from './team-input.ts'
+
+/** Makes the running team what its config and its actor files say now. */
+export const reload: Command = {
+  summary: 'read config and actor files again, restart only what changed',
+  usage: '[--folder <path>] [--json]',
+  examples: ['troupe reload'],
+  notes: [
+    'A running team watches its files and does this by itself. A faulty change leaves everything as it is: it is told here, with exit code 2.',
+  ],
+  options: teamOptions,
+  async run(input: Input): Promise<ExitCode> {
+    const { processes } = await requireTeam((await storeSettings(input)).folder)
+    const outcomes = await Promise.allSettled(processes.map(reloadOne))
+    const done = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []))
+    if (!input.options.json) for (const { pid, teams } of done) print(pid, changeLines(teams), processes.length > 1)
+    const failure = outcomes.find((outcome) => outcome.status === 'rejected')
+    if (failure) throw failure.reason
+    if (input.options.json) printJson({ reloads: done })
+    return 0
+  },
+}
+
+async function reloadOne({ address, pid }: Process) {
+  return { pid, teams: sortChanges(await call(address, 'reload', {})) }
+}
+
+function print(pid: number, lines: readonly string[], isOneOfMany: boolean): void {
+  if (isOneOfMany) console.log(styled('bold', `process ${pid}`))
+  console.log(lines.length === 0 ? 'Nothing has changed.' : lines.join('\n'))
+}

@@ -1,0 +1,28 @@
+import { execFile } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { expect, test } from 'vitest'
+
+const run = promisify(execFile)
+const probeModule = new URL('../../src/host/probe.ts', import.meta.url).href
+
+test('threads find compiled what a probe has loaded', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'troupe-probe-'))
+  try {
+    const actor = join(folder, 'actor.ts')
+    await writeFile(actor, 'export default { receive: { hi: (): void => {} } }\n')
+    // The cache is there only for a process that had the variable when it began; this one writes its own part when it ends.
+    const script = `
+      const { createProbe } = await import(${JSON.stringify(probeModule)})
+      await createProbe().manifestOf(${JSON.stringify(actor)})
+      const { globSync } = await import('node:fs')
+      console.log(globSync('**/*', { cwd: process.env.NODE_COMPILE_CACHE, withFileTypes: true }).filter((one) => one.isFile()).length > 0)`
+    const env = { ...process.env, NODE_COMPILE_CACHE: join(folder, 'cache') }
+    const { stdout } = await run(process.execPath, ['--input-type=module', '--eval', script], { env })
+    expect(stdout.trim()).toBe('true')
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+})

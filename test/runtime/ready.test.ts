@@ -1,0 +1,89 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { openHealth } from '../../src/ops/health.ts'
+import { type Fault, faultyStore } from '../host/faulty-store.ts'
+import { type Ground, openGround, type TestTeam, teamOn } from './team.ts'
+
+let ground: Ground
+
+beforeAll(async () => {
+  ground = await openGround()
+})
+
+afterAll(() => ground[Symbol.asyncDispose]())
+
+/** Asks over HTTP, as a platform does. */
+async function probe(team: TestTeam) {
+  const health = await openHealth({ port: 0, isChosen: true, status: team.status, log: { write() {} } })
+  return {
+    async ready() {
+      const response = await fetch(`http://127.0.0.1:${health.port}/ready`)
+      const { reasons, standby } = (await response.json()) as { reasons: string[]; standby: boolean }
+      return { code: response.status, reasons, standby }
+    },
+    [Symbol.asyncDispose]: () => health[Symbol.asyncDispose](),
+  }
+}
+
+const fine = { code: 200, reasons: [], standby: false }
+const not = (...reasons: string[]) => ({ code: 503, reasons, standby: false })
+
+test('is not ready before the team is up, while the store is away, and once it has ended', async () => {
+  let fault: Fault = 'none'
+  let isUp = false
+  const early = new Set<boolean>()
+  const store = faultyStore(ground.store, () => {
+    if (!isUp) early.add(team.status().isReady)
+    return fault
+  })
+  await using team = teamOn(ground, [{ id: 'ra-counter', type: 'counter' }], { store })
+  await using health = await probe(team)
+  const seen = [await health.ready()]
+  const started = team.start()
+  seen.push(await health.ready())
+  await started
+  isUp = true
+  seen.push(await health.ready())
+  fault = 'away'
+  const sent = team.send('ra-counter', 'add', 1)
+  await team.event('store:failed')
+  seen.push(await health.ready())
+  fault = 'none'
+  await Promise.all([sent, team.event('store:back')])
+  seen.push(await health.ready())
+  await team.stop()
+  seen.push(await health.ready())
+  expect([...early]).toEqual([false])
+  expect(seen).toEqual([
+    not('the team is idle'),
+    not('the team is starting'),
+    fine,
+    not('the store does not answer'),
+    fine,
+    not('the team is stopped'),
+  ])
+})
+
+test('an agent that never comes up is a reason, while it is tried and in quarantine', async () => {
+  const agents = [
+    { id: 'rb-counter', type: 'counter' },
+    { id: 'rb-tried', type: 'refuser', backoff: { first: '1h', max: '1h' } },
+    { id: 'rb-parked', type: 'refuser', budget: 1 },
+  ]
+  await using team = teamOn(ground, agents)
+  await using health = await probe(team)
+  await team.start()
+  expect(await health.ready()).toEqual(not('in quarantine: rb-parked', 'not up yet: rb-tried'))
+})
+
+test('an agent that starts again is no reason, and a standby is ready', async () => {
+  const agents = [{ id: 'rc-counter', type: 'counter', backoff: { first: '1h', max: '1h' }, maxAttempts: 1 }]
+  await using team = teamOn(ground, agents)
+  await using other = teamOn(ground, agents)
+  await using health = await probe(team)
+  await using second = await probe(other)
+  await team.start()
+  await other.start()
+  await team.send('rc-counter', 'crash')
+  await team.event('child:delayed')
+  expect([await health.ready(), await second.ready()]).toEqual([fine, { ...fine, standby: true }])
+})
