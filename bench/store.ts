@@ -7,6 +7,7 @@ import { type History, historyStatements, pendingStatement } from './history.ts'
 import { busyWorker, type Call, callOver, callThrough, type Done, openTeam, rateOf, repeat, together, worker } from './load.ts'
 import { type Figure, say } from './report.ts'
 import { openServer, openSession, type Server, withSession } from './server.ts'
+import { quantile } from './statistics.ts'
 
 export const storeOptions = {
   rows: { type: 'string', default: '1000000' },
@@ -312,8 +313,4 @@ function sizeOf(options: Partial<Record<keyof typeof storeOptions, string>>, nam
   const size = Number(options[name] ?? storeOptions[name].default)
   if (!(size > 0)) throw new Error(`--${name}: expected a positive number, found ${JSON.stringify(options[name])}`)
   return size
-}
-
-function quantile(values: readonly number[], share: number): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length * share)] ?? Number.NaN
 }
