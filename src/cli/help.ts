@@ -32,23 +32,3 @@ export function commandHelp(name: string, { summary, usage, options, examples, n
     ...(notes.length > 0 ? [`\n${notes.join('\n')}`] : []),
   ].join('\n')
 }
-
-/** The known word nearest to a mistyped one, if any is near. */
-export function nearest(word: string, known: readonly string[]): string | undefined {
-  const ranked = known.map((other) => ({ other, far: distance(word, other) })).sort((a, b) => a.far - b.far)
-  return ranked.find(({ far, other }) => far <= Math.max(2, other.length / 3))?.other
-}
-
-/** The number of letters to insert, delete or replace. */
-function distance(from: string, to: string): number {
-  let row = Array.from({ length: to.length + 1 }, (_, at) => at)
-  for (const [at, letter] of [...from].entries()) {
-    const next = [at + 1]
-    for (let to_ = 1; to_ <= to.length; to_++) {
-      const replaced = (row[to_ - 1] ?? 0) + (to[to_ - 1] === letter ? 0 : 1)
-      next.push(Math.min(replaced, (row[to_] ?? 0) + 1, (next[to_ - 1] ?? 0) + 1))
-    }
-    row = next
-  }
-  return row.at(-1) ?? 0
-}

@@ -2,8 +2,9 @@ import { existsSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import packageJson from '../../package.json' with { type: 'json' }
 import { ActorError, codes } from '../core/errors.ts'
+import { nearest } from '../core/nearest.ts'
 import { type Command, type ExitCode, UsageError } from './command.ts'
-import { type Commands, commandHelp, groupHelp, nearest } from './help.ts'
+import { type Commands, commandHelp, groupHelp } from './help.ts'
 import { styled } from './print.ts'
 
 /** Each is loaded when it is wanted: what lists agents has no use for a database. */

@@ -1,8 +1,8 @@
 import { ActorError } from '../core/errors.ts'
+import { nearest } from '../core/nearest.ts'
 import { type ControlAddress, findAddresses, removeAddress } from '../ops/control-address.ts'
 import type { Result } from '../ops/control-api.ts'
 import { call, isGone } from './connect.ts'
-import { nearest } from './help.ts'
 
 /** A running process of a team, and what it says of itself. */
 export type Process = Result<'look'> & { readonly address: ControlAddress }

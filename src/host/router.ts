@@ -89,7 +89,11 @@ export function createRouter({ clock, nudge, random = Math.random, poll = defaul
     boxes.set(agent, box)
     nudge()
     return {
-      settled: (id) => void box.hand.delete(id),
+      settled(id) {
+        box.hand.delete(id)
+        // Without turns no later commit is sure to come that a refill could ride on.
+        if (box.mail?.mode === 'spilled' && box.mail.room() > 0) nudge()
+      },
       close() {
         if (boxes.get(agent) === box) boxes.delete(agent)
       },

@@ -1,8 +1,9 @@
 import { type Document, LineCounter, parseDocument } from 'yaml'
 import type * as z from 'zod'
 import { ActorError } from '../core/errors.ts'
+import { nearest } from '../core/nearest.ts'
 import { type Config, configSchema } from './schema.ts'
-import { nearest, settingsAt } from './suggest.ts'
+import { settingsAt } from './settings-at.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 export type Path = readonly PropertyKey[]

@@ -99,3 +99,13 @@ test('a burst costs little: it is counted in hundreds of thousands a second', as
   await until(() => node.runners.get('a4')?.desk.report().mailbox === 0)
   expect(performance.now() - began).toBeLessThan(3_000)
 })
+
+test('mail that waits in the table comes as fast as it is settled, without waiting for a poll', async () => {
+  const insert = `insert into agent_messages (message_type, from_agent, to_agent, subject, payload)
+    select 'command', 'someone', 'a5', 'note', to_jsonb(n) from generate_series(1, 200) n order by n`
+  await opened.backend.query(insert)
+  await using node = startNode(opened.store, 'n5', { poll: { min: 60_000, max: 60_000 } })
+  await node.start('a5', { receive: { note: () => {} } }, { ...async, mailbox: 70 })
+  await until(() => mailOf(node, 'a5').length === 200)
+  expect(mailOf(node, 'a5').map(Number)).toEqual(Array.from({ length: 200 }, (_, index) => index + 1))
+})

@@ -82,6 +82,7 @@ test.each([
       expect({
         writers: new Set(blocks).size,
         processes: new Set(pids).size,
+        hasTicked: counts?.ticks > 0,
         isKilledFirst: pids.lastIndexOf(killed) < pids.findIndex((pid) => pid !== killed),
         done: counts?.done,
       }).toEqual({ writers: blocks.length, processes: 2, hasTicked: true, isKilledFirst: true, done: counts?.ticks })
