@@ -1,4 +1,4 @@
--- The whole schema of Troupe (20261121000110) in one go: paste it into the SQL editor of Supabase, or
+-- The whole schema of Troupe (20261121000120) in one go: paste it into the SQL editor of Supabase, or
 --   psql "$DATABASE_URL" -v ON_ERROR_STOP=1 -f supabase/agent_coordination_schema.sql
 -- Running it again changes nothing, an installation of the original Python system keeps its rows, a failure changes nothing.
 -- Generated from supabase/migrations by `npm run schema`: change those, not this.
@@ -9,8 +9,8 @@ do $$ begin
   set local lock_timeout = '60s';
   perform pg_advisory_xact_lock(128027139960933); -- as `troupe db migrate` does, so that one waits for the other
   if to_regprocedure('public.schema_version()') is not null then
-    if public.schema_version() > '20261121000110' then
-      raise exception 'This database has schema %, this file would take it back to 20261121000110', public.schema_version()
+    if public.schema_version() > '20261121000120' then
+      raise exception 'This database has schema %, this file would take it back to 20261121000120', public.schema_version()
         using hint = 'Take the file of the newer Troupe.';
     end if;
   end if;
@@ -3301,6 +3301,33 @@ do $$ begin perform
 
 notify pgrst, 'reload schema';
 
+-- 20261121000120_endless_messages ================================================================================
+
+-- A message that somebody else wrote may say that it expires at infinity. It never does then, which is what no time says; how long it
+-- has left cannot be computed, and that would keep its receiver from all of its mail.
+create or replace function troupe.limit_expiry() returns trigger
+language plpgsql set search_path = '' as $$
+begin
+  new.expires_at := case when new.expires_at = '-infinity' then troupe.now() end;
+  return new;
+end $$;
+drop trigger if exists limit_expiry on public.agent_messages;
+create trigger limit_expiry before insert on public.agent_messages
+  for each row when (not isfinite(new.expires_at))
+  execute function troupe.limit_expiry();
+
+update public.agent_deliveries set expires_at = null where expires_at = 'infinity';
+update public.agent_messages set expires_at = null where expires_at = 'infinity';
+
+create or replace function public.schema_version() returns text
+language sql immutable set search_path = '' as $$ select '20261121000120' $$;
+
+do $$ begin perform
+  troupe.seal_functions('public', array['schema_version']),
+  troupe.seal_functions('troupe'); end $$;
+
+notify pgrst, 'reload schema';
+
 -- The ledger of the Supabase CLI, so that `supabase db push` and `troupe db migrate` know what is here.
 create schema if not exists supabase_migrations;
 create table if not exists supabase_migrations.schema_migrations (version text not null primary key);
@@ -3316,7 +3343,8 @@ insert into supabase_migrations.schema_migrations (version, name) values
   ('20261120000800', 'views'),
   ('20261120000900', 'realtime'),
   ('20261121000100', 'unread_claims'),
-  ('20261121000110', 'group_commit')
+  ('20261121000110', 'group_commit'),
+  ('20261121000120', 'endless_messages')
 on conflict (version) do nothing;
 grant usage on schema supabase_migrations to service_role;
 grant select on supabase_migrations.schema_migrations to service_role;

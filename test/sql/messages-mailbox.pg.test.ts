@@ -378,6 +378,18 @@ describe('delay, expiry, dead letters', () => {
     expect((await deliveries(db.sql)).map(({ status }) => status)).toEqual(['dead', 'ready', 'dead'])
   })
 
+  test('a message of another system that expires at infinity never does; one that always had is dead', async () => {
+    await using db = await freshDatabase()
+    const { take } = await mailboxes(hostOf(db.sql), 'a')
+    await db.sql`insert into public.agent_messages (message_type, from_agent, to_agent, payload, expires_at)
+      values ('command', 'x', 'a', '1', 'infinity'), ('command', 'x', 'a', '2', '-infinity')`
+    expect(bodies(await take('a'))).toEqual([1])
+    expect((await deliveries(db.sql)).map(({ status, dead_reason }) => [status, dead_reason])).toEqual([
+      ['ready', null],
+      ['dead', 'expired'],
+    ])
+  })
+
   test('dead letters are replayed behind what waits, with fresh counts, or dropped; each repeat says so', async () => {
     await using db = await freshDatabase()
     const n1 = hostOf(db.sql)

@@ -78,6 +78,7 @@ async function messages(sql: Client) {
     ],
   })
   await insert(sql, 'agent_messages', { message_type: 'command', from_agent: 'py', to_agent: 'a', subject: 's', content: 'c' })
+  await insert(sql, 'agent_messages', { message_type: 'command', from_agent: 'py', to_agent: 'a', expires_at: 'infinity' })
   await rpc(sql, 'broadcast_message', { p_from_agent: 'py', p_subject: 's', p_content: 'c' })
   await sql`set troupe.clock_offset = '1 minute'`
   await host.take({ agent_id: 'a', lease_token: a }, { agent_id: 'b', lease_token: b })
