@@ -9,13 +9,14 @@ import { App } from '@supabase/lite'
 import type { PgliteConnection } from '@supabase/lite/pglite'
 import type { PostgresConnection } from '@supabase/lite/postgres'
 import type { Database } from './database.ts'
-import { backoffDelay } from './failure.ts'
 import { findJsonFields, type JsonFields, quoteJsonScalars } from './json-fields.ts'
 import { createLane } from './lane.ts'
 import { mergeForPglite, mergeForServer } from './merge-settings.ts'
 import { applyMigrations } from './migrate.ts'
 import { pgliteDatabase } from './pglite-database.ts'
 import { postgresDatabase } from './postgres-database.ts'
+import { serverOptions } from './server-options.ts'
+import { ownSessions } from './sessions.ts'
 import { faithfulError, sqlFailure } from './sql-failure.ts'
 import type { Answers, FetchAnswer, FetchFrame, HostFrame, ThreadFrame, ThreadTarget, Work } from './thread-frames.ts'
 import { unpackDatabase } from './unpack.ts'
@@ -76,31 +77,18 @@ async function openFolder(folder: string, archive: string): Promise<Opened> {
   return { connection, database: pgliteDatabase(connection.driver) }
 }
 
-const reconnect = { base: 50, max: 1_000 } as const
-
 async function openServer(url: string, connections: number): Promise<Opened> {
   const { createPostgresConnection } = await import('@supabase/lite/postgres')
-  const options = {
-    // A transaction pooler gives every transaction another session, where no prepared statement is.
-    prepare: new URL(url).port !== '6543',
-    connect_timeout: 10,
-    // Its own waits grow to 20 s, longer than an agent's lease: a server that is back is to be found at once.
-    backoff: (retries: number) => backoffDelay(retries + 1, reconnect, Math.random()) / 1_000,
-    idle_timeout: 60,
-    onnotice: () => {},
-    connection: { application_name: 'troupe' },
-    types: { json: jsonType(114), jsonb: jsonType(3802) },
-  }
+  const options = serverOptions(url)
   const connection = createPostgresConnection({ url, postgresOptions: { ...options, max: connections } })
+  ownSessions(connection.driver, { width: connections })
+  // The driver asks a new connection for its array types, and nobody waits for that answer. When it is lost, the driver begins again.
+  process.on('unhandledRejection', (error) => {
+    if (sqlFailure(error).code !== '08006') die(error)
+  })
   mergeForServer(connection.driver)
   const connect = () => createPostgresConnection({ url, postgresOptions: { ...options, prepare: false, max: 1 } }).driver
   return { connection, database: postgresDatabase(connect, connections) }
-}
-
-/** lite hands JSON over as text, which PGlite passes on; the server's driver would make a JSON string of that text. */
-function jsonType(oid: number) {
-  const serialize = (value: unknown) => (typeof value === 'string' ? value : JSON.stringify(value))
-  return { to: oid, from: [oid], serialize, parse: (text: string): unknown => JSON.parse(text) }
 }
 
 function serve({ connection, database }: Opened): void {
