@@ -51,7 +51,12 @@ export async function grantLikeOldSupabase(sql: Client): Promise<void> {
 
 /** Opens a client; its sessions act as `role` from the start, `reset role` included. */
 export function connectTo(url: string, { role, max = 10 }: { role?: string; max?: number } = {}): Client {
-  return postgres(url, { max, backoff: () => 0.5, onnotice: () => {}, connection: { application_name: 'troupe-test', ...(role && { role }) } })
+  return postgres(url, {
+    max,
+    backoff: () => 0.5,
+    onnotice: () => {},
+    connection: { application_name: 'troupe-test', ...(role && { role }) },
+  })
 }
 
 /** Runs `use` with a client of one connection and closes it. */
