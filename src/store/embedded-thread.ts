@@ -9,12 +9,13 @@ import { App } from '@supabase/lite'
 import type { PgliteConnection } from '@supabase/lite/pglite'
 import type { PostgresConnection } from '@supabase/lite/postgres'
 import type { Database } from './database.ts'
-import { findJsonFields, type JsonFields, quoteJsonScalars } from './json-fields.ts'
+import { type JsonFields, quoteJsonScalars } from './json-fields.ts'
 import { createLane } from './lane.ts'
 import { mergeForPglite, mergeForServer } from './merge-settings.ts'
 import { applyMigrations } from './migrate.ts'
 import { pgliteDatabase } from './pglite-database.ts'
 import { postgresDatabase } from './postgres-database.ts'
+import { createSchemaCache } from './schema-cache.ts'
 import { serverOptions } from './server-options.ts'
 import { ownSessions } from './sessions.ts'
 import { faithfulError, sqlFailure } from './sql-failure.ts'
@@ -100,7 +101,7 @@ function serve({ connection, database }: Opened): void {
   Reflect.set(connection, 'rlsState', 'active')
   const app = new App({ connection, api: { max_rows: 1_000 }, auth: { enabled: false, secret_key: liteKey } })
   const lane = createLane({ width: database.width, capacity: waitingRequests })
-  const schema = schemaCache(connection, database)
+  const schema = createSchemaCache(connection, database)
   let isUsed = false
 
   async function fetchRest(frame: FetchFrame): Promise<FetchAnswer> {
@@ -187,41 +188,6 @@ function serve({ connection, database }: Opened): void {
   })
   setInterval(() => void upkeep(), upkeepInterval).unref()
   post({ op: 'ready' })
-}
-
-/** lite looks the schema up once; somebody else may change it. */
-function schemaCache(connection: Opened['connection'], database: Database) {
-  let isLoaded = false
-  let jsonFields: JsonFields = new Map()
-  let forgottenAt = Number.NEGATIVE_INFINITY
-  const forget = async () => {
-    isLoaded = false
-    forgottenAt = performance.now()
-    await connection.clearSchemaCache()
-  }
-  return {
-    forget,
-    jsonFields: () => jsonFields,
-    /** lite swallows the errors of its introspection and then knows no table: a lost connection must not look like that. */
-    async load(): Promise<void> {
-      if (isLoaded) return
-      await database.query('select 1')
-      const found = await connection.introspect({ useCache: true })
-      if (!found.timezones) throw Object.assign(new Error('The schema could not be read'), { code: '08006' })
-      jsonFields = findJsonFields(found)
-      isLoaded = true
-    },
-    /** A function or table unknown here may be new: it is worth a second look, now and then. */
-    async isOutdatedBy(response: Response): Promise<boolean> {
-      const { code } = (await response
-        .clone()
-        .json()
-        .catch(() => ({}))) as { code?: string }
-      if (!/^PGRST20[25]$/.test(code ?? '') || performance.now() - forgottenAt < upkeepInterval) return false
-      await forget()
-      return true
-    },
-  }
 }
 
 const isRead = /^\s*(select|with|table|values|explain|show)\b/i
