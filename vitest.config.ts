@@ -9,7 +9,7 @@ export default defineConfig({
       // Many tests wait for a thread or a lease: three files at a time keep two cores busy, one (the default there) does not.
       { test: { ...common, name: 'unit', include: ['test/**/*.test.ts'], exclude: ['test/**/*.{pg,long}.test.ts'], maxWorkers: 3 } },
       // Many random stories, and long backlogs: every landing runs them, not every change.
-      { test: { ...common, name: 'long', include: ['test/**/*.long.test.ts'], maxWorkers: 3 } },
+      { test: { ...common, name: 'long', include: ['test/**/*.long.test.ts'], maxWorkers: 4 } },
       // Four files at a time, each with a dozen connections, stay below the server's 100.
       { test: { ...common, name: 'pg', include: ['test/**/*.pg.test.ts'], globalSetup: 'test/postgres-setup.ts', maxWorkers: 4 } },
     ],
