@@ -15,6 +15,6 @@ export const deadDrop: Command = {
       done: 'dropped',
       treat: (store, letters) => store.call('drop_messages', { p_batch: [...letters] }),
       note: ([first, second]) =>
-        `To undo it: troupe dead replay ${second ? '<id>' : first?.id} --agent ${second ? '<agent>' : first?.agent_id}`,
+        `To undo it: troupe dead replay ${second ? '<id>' : first?.id} --agent ${second ? '<agent>' : first?.agent}`,
     }),
 }

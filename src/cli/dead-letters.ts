@@ -1,12 +1,12 @@
 import type * as z from 'zod'
 import type { relations } from '../store/functions/relations.ts'
 import type { Filter, Store } from '../store/store.ts'
-import { type ExitCode, type Input, type Option, UsageError } from './command.ts'
-import { isConfirmed, yesOption } from './confirm.ts'
+import type { ExitCode, Input, Option } from './command.ts'
+import { yesOption } from './confirm.ts'
 import { idsOf, numberFlag, textFlag } from './flags.ts'
-import { printJson } from './print.ts'
 import { teamOptions } from './team-input.ts'
 import { withStore } from './team-store.ts'
+import { isMeant, type Kind, type Outcome, report, requireChoice } from './treat.ts'
 
 export type DeadLetter = z.output<(typeof relations)['v_dead_letters']>
 /** A message is dead for one agent; a broadcast may be so for several. */
@@ -43,31 +43,27 @@ export interface Treatment {
   readonly verb: string
   readonly done: string
   readonly treat: (store: Store, letters: readonly Letter[]) => Promise<readonly Verdict[]>
-  readonly note: (done: readonly Verdict[]) => string | undefined
+  readonly note: (done: readonly (Outcome & { readonly agent: string })[]) => string | undefined
 }
 
 /** Does something to the dead letters that the command line names, or to all of them. */
 export async function treatDead(input: Input, treatment: Treatment): Promise<ExitCode> {
   const { options, words } = input
   const ids = idsOf(words)
-  if (options.all ? ids.length > 0 : ids.length === 0) {
-    throw new UsageError(`${treatment.command}: expected ids (troupe dead list shows them) or --all, not both`)
-  }
+  requireChoice(input, ids, treatment.command, 'troupe dead list')
   return await withStore(input, async (store) => {
     const letters = options.all ? await readDead(store, input) : await lettersOf(store, ids, textFlag(options, 'agent'))
-    if (options.all && letters.length > 0 && !(await isConfirmed(input, treatment.command, `${treatment.verb} ${counted(letters)}?`))) {
-      console.error('Nothing was done.')
-      return 1
-    }
-    const verdicts =
-      letters.length > 0
-        ? await treatment.treat(
-            store,
-            letters.map(({ id, agent_id }) => ({ id, agent_id })),
-          )
-        : []
+    if (!(await isMeant(input, treatment, kind, letters.length))) return 1
+    const named = letters.map(({ id, agent_id }) => ({ id, agent_id }))
+    const verdicts = named.length > 0 ? await treatment.treat(store, named) : []
     const missing = ids.filter((id) => !letters.some((letter) => letter.id === id))
-    return report(input, treatment, [...verdicts, ...missing.map((id) => ({ id, agent_id: '', verdict: 'not_found' }))])
+    const all = [...verdicts, ...missing.map((id) => ({ id, agent_id: '', verdict: 'not_found' }))]
+    return report(
+      input,
+      treatment,
+      kind,
+      all.map(({ id, agent_id: agent, verdict }) => ({ id, agent, verdict })),
+    )
   })
 }
 
@@ -81,24 +77,12 @@ async function lettersOf(store: Store, ids: readonly string[], agent: string | u
   return found
 }
 
-function report({ options }: Input, { done: past, note }: Treatment, verdicts: readonly Verdict[]): ExitCode {
-  const done = verdicts.filter(({ verdict }) => verdict === 'ok' || verdict === 'repeat')
-  const failed = verdicts.filter((one) => !done.includes(one))
-  if (options.json) printJson({ results: verdicts.map(({ id, agent_id: agent, verdict }) => ({ id, agent, verdict })) })
-  else {
-    const text = note(done)
-    console.log(done.length === 0 && failed.length === 0 ? 'There are no dead letters that fit.' : `${counted(done)} ${past}.`)
-    if (text && done.length > 0) console.log(text)
-    for (const { id, verdict } of failed) console.error(`${id}: ${reasons[verdict] ?? verdict}`)
-  }
-  return failed.length === 0 ? 0 : 1
-}
-
-const reasons: Readonly<Record<string, string>> = {
-  not_found: 'no such dead letter (one that was dropped needs --agent)',
-  stale: 'it is not dead (any more)',
-}
-
-function counted(letters: readonly unknown[]): string {
-  return letters.length === 1 ? '1 dead letter' : `${letters.length} dead letters`
+const kind: Kind = {
+  one: 'dead letter',
+  many: 'dead letters',
+  none: 'There are no dead letters that fit.',
+  reasons: {
+    not_found: 'no such dead letter (one that was dropped needs --agent)',
+    stale: 'it is not dead (any more)',
+  },
 }

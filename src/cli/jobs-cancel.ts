@@ -16,6 +16,6 @@ export const jobsCancel: Command = {
       done: 'cancelled',
       statuses: ['pending', 'assigned', 'in_progress'],
       treat: (store, ids) => store.call('cancel_jobs', { p_batch: ids.map((job_id) => ({ job_id, reason: 'cancelled by command' })) }),
-      note: ([first, second]) => `To undo it: troupe jobs retry ${second ? '<id>' : first?.job_id}`,
+      note: ([first, second]) => `To undo it: troupe jobs retry ${second ? '<id>' : first?.id}`,
     }),
 }

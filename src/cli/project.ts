@@ -1,6 +1,6 @@
-import { mkdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { DesiredOptions } from '../host/desired.ts'
+import { openFolder } from '../host/open.ts'
 import { createProbe } from '../host/probe.ts'
 import { fileSource } from '../sources/file.ts'
 import type { Source } from '../sources/source.ts'
@@ -18,7 +18,7 @@ export async function openProject(input: Input): Promise<Project> {
   const root = process.cwd()
   const file = configFile(input)
   const folder = resolve(root, (await storeSettings(input)).folder)
-  await mkdir(folder, { recursive: true, mode: 0o700 })
+  await openFolder(folder)
   const settings = { root, actors: join(root, 'actors'), code: join(folder, 'code'), env: input.env, probe: createProbe() }
   return { file, source: fileSource(resolve(root, file), input.env), settings }
 }

@@ -7,9 +7,6 @@ import type { ClaimedJob, newJob } from '../store/functions/jobs.ts'
 import type { OutgoingMessage, WaitingMessage } from '../store/functions/messages.ts'
 import type { Turn } from '../store/functions/turns.ts'
 
-/** What an ask says of itself to whoever handles it. */
-export type AskHeaders = { readonly ask: true; readonly chain: readonly string[] }
-
 /** What the store wants to know of a turn. Ids that the actor did not give are given here: only what has one can be repeated. */
 export function wireTurn(record: TurnCommit, { agent, token }: { readonly agent: string; readonly token: number }): Turn {
   const { outcome, reason, error, retryIn, state, effects } = record
