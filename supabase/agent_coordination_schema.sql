@@ -1,4 +1,4 @@
--- The whole schema of Troupe (20261121000120) in one go: paste it into the SQL editor of Supabase, or
+-- The whole schema of Troupe (20261121000130) in one go: paste it into the SQL editor of Supabase, or
 --   psql "$DATABASE_URL" -v ON_ERROR_STOP=1 -f supabase/agent_coordination_schema.sql
 -- Running it again changes nothing, an installation of the original Python system keeps its rows, a failure changes nothing.
 -- Generated from supabase/migrations by `npm run schema`: change those, not this.
@@ -9,8 +9,8 @@ do $$ begin
   set local lock_timeout = '60s';
   perform pg_advisory_xact_lock(128027139960933); -- as `troupe db migrate` does, so that one waits for the other
   if to_regprocedure('public.schema_version()') is not null then
-    if public.schema_version() > '20261121000120' then
-      raise exception 'This database has schema %, this file would take it back to 20261121000120', public.schema_version()
+    if public.schema_version() > '20261121000130' then
+      raise exception 'This database has schema %, this file would take it back to 20261121000130', public.schema_version()
         using hint = 'Take the file of the newer Troupe.';
     end if;
   end if;
@@ -3328,6 +3328,61 @@ do $$ begin perform
 
 notify pgrst, 'reload schema';
 
+-- 20261121000130_full_by_broadcast ===============================================================================
+
+-- A turn's broadcast may fill a mailbox for a turn behind it: those are applied one by one as well.
+
+-- Sends the messages of turns, each turn's reply behind them. Gives for each turn what insert_messages says of its own.
+create or replace function troupe.tell_all(p_turns jsonb, p_stamps jsonb, p_now timestamptz) returns jsonb[]
+language plpgsql set search_path = '' as $$
+declare
+  v_messages jsonb;
+  v_counts integer[];
+  v_broadcasts bigint;
+  v_full boolean;
+begin
+  select jsonb_agg(m order by place, nth) into v_messages
+    from (
+      select place, nth, m || jsonb_build_object('from_agent', t -> 'agent_id') as m
+      from jsonb_array_elements(p_turns) with ordinality as x(t, place)
+      cross join lateral jsonb_array_elements(t -> 'messages') with ordinality as y(m, nth)
+      union all
+      select place, null, jsonb_build_object('id', t -> 'reply' ->> 'id', 'to_agent', t -> 'reply' ->> 'to_agent', 'type', 'reply',
+        'body', t -> 'reply' ->> 'body', 'reply_to', t -> 'message' ->> 'id', 'from_agent', t -> 'agent_id')
+      from jsonb_array_elements(p_turns) with ordinality as x(t, place) where t ? 'reply'
+    ) told;
+  if v_messages is null then
+    return array_fill('[]'::jsonb, array[jsonb_array_length(p_turns)]);
+  end if;
+  -- Together they might take more room than is left, of which the first could have had some. A broadcast is never refused, and takes
+  -- room before what is told after it.
+  select count(*) into v_broadcasts from jsonb_array_elements(v_messages) m where m ->> 'to_agent' is null;
+  select true into v_full from (
+      select m ->> 'to_agent' as agent_id, count(*) as coming from jsonb_array_elements(v_messages) m
+      where m ->> 'reply_to' is null group by 1
+    ) given
+    join public.agent_leases l on l.agent_id = given.agent_id and l.mailbox_limit is not null
+    where (select count(*) from (select from public.agent_deliveries d
+      where d.agent_id = l.agent_id and d.status = 'ready' limit l.mailbox_limit) waiting) + given.coming + v_broadcasts > l.mailbox_limit
+    limit 1;
+  if v_full then
+    perform troupe.refuse('TRONE', 'these turns are to be applied one by one');
+  end if;
+  v_counts := array(
+    select coalesce(jsonb_array_length(t -> 'messages'), 0) + case when t ? 'reply' then 1 else 0 end
+    from jsonb_array_elements(p_turns) with ordinality as x(t, place) order by place);
+  return troupe.split(troupe.insert_messages(v_messages, p_stamps, p_now), v_counts);
+end $$;
+
+create or replace function public.schema_version() returns text
+language sql immutable set search_path = '' as $$ select '20261121000130' $$;
+
+do $$ begin perform
+  troupe.seal_functions('public', array['schema_version']),
+  troupe.seal_functions('troupe'); end $$;
+
+notify pgrst, 'reload schema';
+
 -- The ledger of the Supabase CLI, so that `supabase db push` and `troupe db migrate` know what is here.
 create schema if not exists supabase_migrations;
 create table if not exists supabase_migrations.schema_migrations (version text not null primary key);
@@ -3344,7 +3399,8 @@ insert into supabase_migrations.schema_migrations (version, name) values
   ('20261120000900', 'realtime'),
   ('20261121000100', 'unread_claims'),
   ('20261121000110', 'group_commit'),
-  ('20261121000120', 'endless_messages')
+  ('20261121000120', 'endless_messages'),
+  ('20261121000130', 'full_by_broadcast')
 on conflict (version) do nothing;
 grant usage on schema supabase_migrations to service_role;
 grant select on supabase_migrations.schema_migrations to service_role;

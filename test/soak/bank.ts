@@ -62,7 +62,7 @@ export function bankConfig({ effects, leases, isProbed = false }: BankOptions): 
         agents: [
           { ...common, id: 'account', replicas: neighbours.length },
           { ...common, ...hardy, id: 'victim', replicas: victims.length },
-          ...(isProbed ? [{ ...common, id: 'bystander', replicas: bystanders.length }, probe] : []),
+          ...(isProbed ? [{ id: 'bystander', type: 'bystander', replicas: bystanders.length }, probe] : []),
         ],
       },
     ],

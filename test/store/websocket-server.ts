@@ -77,6 +77,8 @@ function accept(options: WebSocketServerOptions, { request, connection, url }: U
       if (options.isAlive(socket)) handlers[found.opcode]?.(found.payload)
     }
   })
+  // A client that gives up before it has read our answer sends an end without a closing handshake.
+  connection.on('end', () => connection.end())
   connection.on('close', () => options.onClose(socket))
   const key = createHash('sha1').update(`${request.headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`)
   const headers = `Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${key.digest('base64')}`
