@@ -1,10 +1,14 @@
 import { parseArgs } from 'node:util'
+import { benchCompute } from './compute.ts'
+import { benchHttp } from './http.ts'
 import { type Figure, isMet, printTable } from './report.ts'
 import { benchRuntime, runtimeOptions } from './runtime.ts'
 import { benchStore, storeOptions } from './store.ts'
 
 const help = `Usage: npm run bench -- store [options]
        npm run bench -- runtime [options]
+       npm run bench -- http [options]
+       npm run bench -- compute [options]
 
   store    what the schema and the stores do in a second, among a million ended jobs
 
@@ -21,12 +25,22 @@ const help = `Usage: npm run bench -- store [options]
   --agents <n>   how many are started at once (100)
   --only <list>  of crash, memory, schemas, start, mailbox, ask, savina, turns
 
+  http     the shared HTTP pool beside a private undici Agent in each thread
+
+  --seconds <n>  for each measurement of throughput (5)
+  --rounds <n>   ours and theirs by turns, so many times (5)
+
+  compute  what a task costs beside what it does, and what a busy pool costs those who answer
+
+  --seconds <n>  for each measurement, roughly (5)
+  --rounds <n>   ours and a bare pool by turns, so many times (5)
+
   --json         one line of JSON on stdout
 
-Both need a PostgreSQL server as superuser (runtime not for start and mailbox): TROUPE_TEST_DATABASE_URL, or one is started by
+store and runtime need a PostgreSQL server as superuser (runtime not for start and mailbox): TROUPE_TEST_DATABASE_URL, or one is started by
 .ci/postgres. Other work on the machine makes every number smaller; compare with the floor, which the same run measured.`
 
-const benches = { store: benchStore, runtime: benchRuntime } as const
+const benches = { store: benchStore, runtime: benchRuntime, http: benchHttp, compute: benchCompute } as const
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
@@ -38,7 +52,7 @@ async function main(): Promise<number> {
     return 0
   }
   const name = positionals.join(' ')
-  if (name !== 'store' && name !== 'runtime') {
+  if (!isBench(name)) {
     console.error(`There is no benchmark ${JSON.stringify(name)}.\n\n${help}`)
     return 2
   }
@@ -46,6 +60,10 @@ async function main(): Promise<number> {
   if (values.json) console.log(JSON.stringify(figures.map((figure) => ({ ...figure, met: isMet(figure) }))))
   else printTable(figures)
   return 0
+}
+
+function isBench(name: string): name is keyof typeof benches {
+  return Object.hasOwn(benches, name)
 }
 
 process.exitCode = await main()

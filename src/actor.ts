@@ -1,28 +1,13 @@
+import type { Http } from './core/http.ts'
+import type { Llm } from './core/llm.ts'
 import type { Priority } from './core/message.ts'
+import type { OutputOf, Schema } from './core/schema.ts'
 
 export { ActorError, type Code } from './core/errors.ts'
+export type { Http, HttpOptions, HttpResponse } from './core/http.ts'
+export type { Llm, LlmObject, LlmObjectOptions, LlmOptions, LlmText, LlmUsage } from './core/llm.ts'
 export type { Priority } from './core/message.ts'
-
-/** A schema of any library that speaks Standard Schema v1, such as zod, valibot or arktype. */
-export interface Schema<Input = unknown, Output = Input> {
-  readonly '~standard': {
-    readonly version: 1
-    readonly vendor: string
-    validate(value: unknown): SchemaResult<Output> | Promise<SchemaResult<Output>>
-    readonly types?: { readonly input: Input; readonly output: Output } | undefined
-    readonly jsonSchema?: { input(options: { readonly target: 'draft-2020-12' }): unknown } | undefined
-  }
-}
-
-export type SchemaResult<Output> = { readonly value: Output; readonly issues?: undefined } | { readonly issues: readonly SchemaIssue[] }
-
-export interface SchemaIssue {
-  readonly message: string
-  readonly path?: ReadonlyArray<PropertyKey | { readonly key: PropertyKey }> | undefined
-}
-
-/** What a schema makes of a value it accepts; unknown where there is no schema. */
-export type OutputOf<Given> = Given extends Schema<infer _Input, infer Output> ? Output : unknown
+export type { OutputOf, Schema, SchemaIssue, SchemaResult } from './core/schema.ts'
 
 /** Schemas by message or job type; `true` lists a type whose bodies are handed over as they are. */
 export type Schemas = Readonly<Record<string, Schema | true>>
@@ -58,7 +43,7 @@ export interface Definition<
   readonly jobs?: Jobs
   /** The functions and views it may use in `ctx.db`. */
   readonly sql?: readonly Sql[]
-  /** Where it may connect. */
+  /** Where it may connect: origins such as https://api.example.com, https://*.example.com, or * for everywhere. The config may add more. */
   readonly origins?: readonly string[]
   /** Saves the state with each turn's commit. */
   readonly persist?: boolean
@@ -105,6 +90,11 @@ interface Always<Args> {
   readonly log: Log
   /** Says what people see of this agent. */
   status(status: 'idle' | 'working' | 'blocked', reason?: string): void
+  /**
+   * Sends a request through the host's pool, as fetch does, for less memory and time. It ends with the turn, its body too; what
+   * is to go on, such as a stream of events, is for fetch.
+   */
+  readonly http: Http
   /** The only thing that works outside a turn, such as in a socket's callback: a message that is durable once this resolves. Repeated with the same id it is the same message. */
   post(message: Posted, options?: { readonly id?: string | undefined }): Promise<void>
 }
@@ -156,6 +146,8 @@ export interface Context<Args = unknown, State = unknown, Sql extends string = s
     call(fn: Sql, args?: Readonly<Record<string, unknown>>): Promise<unknown>
     read(relation: Sql, filter?: Filter, options?: ReadOptions): Promise<readonly Row[]>
   }
+  /** Asks a model on the host. */
+  readonly llm: Llm
   /**
    * Runs `fn` and keeps its result, so that a repeated turn gets it without running `fn` again. A repeat that finds only the
    * start runs `fn` again, or with `once` throws STEP_UNKNOWN. Let `fn` collect nothing: a repeat may not run it.

@@ -28,9 +28,11 @@ const importers: Readonly<Record<string, { value: string; type?: string }>> = {
   '@supabase/lite': { value: 'src/store/embedded*.ts' },
   mongodb: { value: 'src/sources/mongo.ts' },
   undici: { value: 'src/services/http.ts' },
+  ai: { value: 'src/services/llm.ts' },
+  '@ai-sdk/fireworks': { value: 'src/services/llm.ts' },
   pino: { value: 'src/host/log.ts' },
   'pino-pretty': { value: 'src/host/log.ts' },
-  piscina: { value: 'src/services/compute.ts' },
+  piscina: { value: 'src/services/compute-pool.ts' },
 }
 
 function brokenRules({ file, target }: Import): string[] {

@@ -1,12 +1,17 @@
 import { changeLines, sortChanges, type TeamChanges } from './changes.ts'
 import type { Command, ExitCode, Input } from './command.ts'
 import { call } from './connect.ts'
+import { type DocumentChanges, documentLines } from './document-lines.ts'
 import { printJson, styled } from './print.ts'
 import { findTeam } from './team.ts'
 import { storeSettings, teamOptions } from './team-input.ts'
 
 /** What one process would do; without a pid: the process that does not run yet. */
-type Plan = { readonly pid: number | undefined; readonly teams: readonly TeamChanges[] }
+type Plan = {
+  readonly pid: number | undefined
+  readonly teams: readonly TeamChanges[]
+  readonly documents?: DocumentChanges | undefined
+}
 
 /** Shows what a reload would do, and does nothing. */
 export const plan: Command = {
@@ -15,11 +20,12 @@ export const plan: Command = {
   examples: ['troupe plan', 'troupe plan --config config/bazaar.yaml'],
   notes: [
     'A running team compares what runs with its own config as it is now; --config matters when no team runs: then everything would start.',
+    'Documents of MongoDB that bring no agent are listed as skipped, with their reason; those of an id that the config has, too: the config wins.',
   ],
   options: teamOptions,
   async run(input: Input): Promise<ExitCode> {
     const plans = await makePlans(input)
-    if (input.options.json) printJson({ plans: plans.map(({ pid, teams }) => ({ ...(pid !== undefined && { pid }), teams })) })
+    if (input.options.json) printJson({ plans })
     else for (const one of plans) print(one, plans.length > 1)
     return 0
   },
@@ -27,20 +33,32 @@ export const plan: Command = {
 
 async function makePlans(input: Input): Promise<Plan[]> {
   const { processes } = await findTeam((await storeSettings(input)).folder)
-  if (processes.length === 0) return [{ pid: undefined, teams: await wholeTeam(input) }]
-  return await Promise.all(processes.map(async ({ address, pid }) => ({ pid, teams: sortChanges(await call(address, 'plan', {})) })))
+  if (processes.length === 0) return [{ pid: undefined, ...(await wholeTeam(input)) }]
+  return await Promise.all(
+    processes.map(async ({ address, pid }) => {
+      const changes = await call(address, 'plan', {})
+      return { pid, teams: sortChanges(changes), documents: changes.documents }
+    }),
+  )
 }
 
-async function wholeTeam(input: Input): Promise<TeamChanges[]> {
-  const [{ openProject }, { desire }] = await Promise.all([import('./project.ts'), import('../host/desired.ts')])
-  const { source, settings } = await openProject(input)
-  const { teams } = await desire(await source.read(), settings)
-  return teams.map(({ id, children }) => ({ team: id, stop: [], start: children.map((child) => child.id), change: [] }))
+async function wholeTeam(input: Input): Promise<Omit<Plan, 'pid'>> {
+  const [{ openProject }, { desire }, { documentChanges }] = await Promise.all([
+    import('./project.ts'),
+    import('../host/desired.ts'),
+    import('../host/changes.ts'),
+  ])
+  await using project = await openProject(input)
+  const { teams, documents } = await desire(await project.source.read(), project.settings)
+  return {
+    teams: teams.map(({ id, children }) => ({ team: id, stop: [], start: children.map((child) => child.id), change: [] })),
+    documents: documents && documentChanges(documents),
+  }
 }
 
-function print({ pid, teams }: Plan, isOneOfMany: boolean): void {
+function print({ pid, teams, documents }: Plan, isOneOfMany: boolean): void {
   if (pid === undefined) console.log(styled('dim', 'No team runs here, so everything would start:'))
   else if (isOneOfMany) console.log(styled('bold', `process ${pid}`))
   const lines = changeLines(teams)
-  console.log(lines.length === 0 ? 'Nothing would change.' : lines.join('\n'))
+  console.log([...(lines.length === 0 ? ['Nothing would change.'] : lines), ...documentLines(documents)].join('\n'))
 }

@@ -4,11 +4,12 @@ import { openFolder } from '../host/open.ts'
 import { createProbe } from '../host/probe.ts'
 import { fileSource } from '../sources/file.ts'
 import type { Source } from '../sources/source.ts'
+import { withDocuments } from '../sources/with-documents.ts'
 import type { Input } from './command.ts'
 import { configFile, storeSettings } from './team-input.ts'
 
 /** A project as `troupe start` sees it, with nothing of it running. */
-export interface Project {
+export interface Project extends AsyncDisposable {
   readonly file: string
   readonly source: Source
   readonly settings: DesiredOptions
@@ -20,5 +21,6 @@ export async function openProject(input: Input): Promise<Project> {
   const folder = resolve(root, (await storeSettings(input)).folder)
   await openFolder(folder)
   const settings = { root, actors: join(root, 'actors'), code: join(folder, 'code'), env: input.env, probe: createProbe() }
-  return { file, source: fileSource(resolve(root, file), input.env), settings }
+  const source = withDocuments(fileSource(resolve(root, file), input.env), input.env)
+  return { file, source, settings, [Symbol.asyncDispose]: source.close }
 }

@@ -1,6 +1,7 @@
 import { changeLines, sortChanges } from './changes.ts'
 import type { Command, ExitCode, Input } from './command.ts'
 import { call } from './connect.ts'
+import { documentLines } from './document-lines.ts'
 import { printJson, styled } from './print.ts'
 import { type Process, requireTeam } from './team.ts'
 import { storeSettings, teamOptions } from './team-input.ts'
@@ -12,25 +13,28 @@ export const reload: Command = {
   examples: ['troupe reload'],
   notes: [
     'A running team watches its files and does this by itself. A faulty change leaves everything as it is: it is told here, with exit code 2.',
+    'Documents of MongoDB are read, too. When they cannot be, their agents stay as they are, and the exit code is 1.',
   ],
   options: teamOptions,
   async run(input: Input): Promise<ExitCode> {
     const { processes } = await requireTeam((await storeSettings(input)).folder)
     const outcomes = await Promise.allSettled(processes.map(reloadOne))
     const done = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []))
-    if (!input.options.json) for (const { pid, teams } of done) print(pid, changeLines(teams), processes.length > 1)
+    if (!input.options.json) for (const one of done) print(one, processes.length > 1)
     const failure = outcomes.find((outcome) => outcome.status === 'rejected')
     if (failure) throw failure.reason
     if (input.options.json) printJson({ reloads: done })
-    return 0
+    return done.some(({ documents }) => documents?.kind === 'failed') ? 1 : 0
   },
 }
 
 async function reloadOne({ address, pid }: Process) {
-  return { pid, teams: sortChanges(await call(address, 'reload', {})) }
+  const changes = await call(address, 'reload', {})
+  return { pid, teams: sortChanges(changes), documents: changes.documents }
 }
 
-function print(pid: number, lines: readonly string[], isOneOfMany: boolean): void {
+function print({ pid, teams, documents }: Awaited<ReturnType<typeof reloadOne>>, isOneOfMany: boolean): void {
+  const lines = changeLines(teams)
   if (isOneOfMany) console.log(styled('bold', `process ${pid}`))
-  console.log(lines.length === 0 ? 'Nothing has changed.' : lines.join('\n'))
+  console.log([...(lines.length === 0 ? ['Nothing has changed.'] : lines), ...documentLines(documents)].join('\n'))
 }

@@ -30,6 +30,10 @@ export type AgentSpec = ChildSpec & {
   readonly memory: MemoryLimits
   /** Jobs it may hold at a time. */
   readonly maxLoad: number
+  /** Where it may connect beside what its actor file says. */
+  readonly origins: readonly string[]
+  /** Its requests in a second, without a limit when absent, and at a time. */
+  readonly http: { readonly rate?: number | undefined; readonly concurrency: number }
 }
 
 /** What an actor file says of itself, found by loading it once per version in a probe thread. */
@@ -56,4 +60,6 @@ export const agentDefaults = {
   hangAfter: 10_000,
   memory: { soft: 256 * 2 ** 20, hard: 2 ** 30, poll: 250 },
   maxLoad: 5,
+  origins: [],
+  http: { concurrency: 64 },
 } as const satisfies Partial<AgentSpec>

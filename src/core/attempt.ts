@@ -31,6 +31,19 @@ export function judgeFailure(
   return { outcome: 'retry', error, retryIn: retryIn ?? retryDelay(tried, random) }
 }
 
+const blocks = { first: 60_000, longest: 3_600_000 } as const
+
+/** Whom an operator or a budget keeps from its work: it is nobody's failed attempt, and is tried again `after` so many ms. */
+export type Blocked = { readonly reason: string; readonly after: number }
+
+/** Whether what was thrown says that the agent is blocked; `wallNow` in ms since 1970, as the end of a budget is. */
+export function judgeBlock({ error, isFinal = false, retryIn }: Failure, wallNow: number): Blocked | undefined {
+  if (isFinal || (error.code !== 'BLOCKED' && error.code !== 'BUDGET_EXCEEDED')) return undefined
+  const { reason = error.message, until } = error.details ?? {}
+  const left = typeof until === 'number' ? Math.max(until - wallNow, 0) : blocks.first
+  return { reason: String(reason), after: retryIn ?? Math.min(left, blocks.longest) }
+}
+
 /** The wait after the n-th failed attempt. */
 export function retryDelay(attempts: number, random: number): number {
   return Math.round(Math.min(backoff.max, backoff.first * 2 ** (attempts - 1)) * (1 - backoff.jitter * random))

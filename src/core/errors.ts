@@ -1,6 +1,6 @@
 /** The closed set of codes, by who has to act: the operator, the sender or author of a message, the supervisor, the infrastructure. */
 export const codes = {
-  operator: ['CONFIG_INVALID', 'MODULE_INVALID'],
+  operator: ['CONFIG_INVALID', 'MODULE_INVALID', 'BLOCKED'],
   message: [
     'ACTOR_NOT_FOUND',
     'MAILBOX_FULL',
@@ -16,7 +16,7 @@ export const codes = {
     'ACTOR_DOWN',
   ],
   lifecycle: ['START_FAILED', 'START_TIMEOUT', 'ACTOR_CRASHED', 'ACTOR_HUNG', 'OUT_OF_MEMORY', 'STOP_TIMEOUT', 'STOPPED'],
-  infrastructure: ['STORE_FAILED', 'SOURCE_FAILED', 'LEASE_LOST', 'ORIGIN_DENIED'],
+  infrastructure: ['STORE_FAILED', 'SOURCE_FAILED', 'LEASE_LOST', 'ORIGIN_DENIED', 'MODEL_FAILED', 'COMPUTE_FAILED'],
 } as const
 
 /** Who has to act on an error. */

@@ -25,17 +25,31 @@ export type Events = {
   'child:dropped': OfChild
   /** A reload that would not do: what runs stays as it is. */
   'plan:refused': { readonly message: string }
+  /** A document that brings no agent; `runsOn`: the agent that it stood for before runs on as it was. */
+  'document:skipped': { readonly id: string; readonly reason: string; readonly runsOn: boolean }
+  /** A source beside the config cannot be read: what runs because of it runs on. */
+  'source:failed': { readonly source: 'mongodb'; readonly error: string }
+  'source:back': { readonly source: 'mongodb' }
+  /** There is more in it than `limit`, which is not read. */
+  'source:cut': { readonly source: 'mongodb'; readonly limit: number }
   'plan:applied': { readonly team: string; readonly stop: readonly string[]; readonly start: readonly string[] }
   /** A thread runs on although it was terminated; its child is reported as ended and is replaced. `zombies`: how many there are. */
   'thread:zombie': OfChild & { readonly thread: number; readonly zombies: number }
   /** A zombie has ended after all. */
   'thread:reaped': { readonly thread: number; readonly zombies: number }
+  /** A task's thread ended before the task was done: for its time, its memory, or by itself. `id`: the agent that asked for it. */
+  'task:killed': OfTask & { readonly reason: string; readonly error: string }
+  /** A task's thread runs on although it was terminated; `zombies`: how many of tasks' threads do. */
+  'task:stuck': OfTask & { readonly thread: number; readonly zombies: number }
   /** A thread that stood by has ended before anybody needed it. */
   'standby:lost': { readonly error: string | undefined }
   /** An attempt at a message or job failed; `retryIn` null: it is dead, or a job whose own backoff decides. */
   'turn:failed': OfChild & Handled & { readonly attempt: number; readonly error: string; readonly retryIn: number | null }
   /** A message or job is done, and everything its turn did exists. */
   'turn:committed': OfChild & Handled
+  /** The operator or a budget keeps it from its work; that is tried again at `until`. */
+  'agent:blocked': OfChild & { readonly reason: string; readonly until: number }
+  'agent:unblocked': OfChild
   /** What the actor has in memory is not what the store has, so it starts again from there. */
   'turn:rejected': OfChild & { readonly reason: string }
   /** It will not be tried again. */
@@ -49,9 +63,38 @@ export type Events = {
   'lease:confirmed': { readonly silent: number }
   /** Another process has the agent, or a newer config: this one stands by. */
   'lease:refused': { readonly team: string; readonly id: string; readonly why: 'busy' | 'older'; readonly holder: string | undefined }
+  /** An actor wanted to connect where neither its file nor its config lets it. */
+  'http:denied': { readonly team: string; readonly id: string; readonly origin: string }
+  /** What an agent and an origin had to do with each other since the last report; bytes of bodies, `slowest` in ms. */
+  'http:traffic': {
+    readonly team: string
+    readonly id: string
+    readonly origin: string
+    readonly requests: number
+    readonly failed: number
+    readonly aborted: number
+    readonly retried: number
+    readonly denied: number
+    readonly sent: number
+    readonly received: number
+    readonly slowest: number
+  }
+  /** What a turn's call to a model used; `usd` null: it has no price. `isEstimated`: not, or not only, what the endpoint counted. */
+  'llm:used': { readonly team: string; readonly id: string } & Handled & {
+      readonly model: string
+      readonly inputTokens: number
+      readonly outputTokens: number
+      readonly usd: number | null
+      readonly requests: number
+      readonly isEstimated: boolean
+      readonly ms: number
+    }
   /** Another process has the agent now. */
   'lease:lost': { readonly id: string }
 }
+
+/** CPU work of an agent. */
+type OfTask = { readonly team: string; readonly id: string; readonly task: string }
 
 /** What a turn handles. */
 type Handled = { readonly source: 'message' | 'job'; readonly handled: string; readonly type: string }

@@ -56,6 +56,12 @@ export type Answer =
   | { readonly ok: true; readonly value: JsonText | null; readonly known?: 'started' | 'finished' }
   | { readonly ok: false; readonly error: ErrorData }
 
+/** What of the host's an actor may use in its turn. */
+export type ServiceName = 'llm' | 'compute'
+
+/** What using a service gave. */
+export type UseOutcome = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly error: ErrorData }
+
 /** From the host to a thread. `turn` numbers an incarnation's turns from 1; 0 is init. */
 export type HostFrame =
   | {
@@ -66,6 +72,8 @@ export type HostFrame =
       readonly args: JsonText
       readonly state: JsonText | null
       readonly sql: readonly string[]
+      /** To the host's HTTP pool; it is moved. */
+      readonly http?: InstanceType<typeof MessagePort>
     }
   | {
       readonly kind: 'turn'
@@ -81,6 +89,7 @@ export type HostFrame =
       readonly priority: Priority
     }
   | { readonly kind: 'answer'; readonly actor: string; readonly call: number; readonly answer: Answer }
+  | { readonly kind: 'used'; readonly actor: string; readonly call: number; readonly outcome: UseOutcome }
   /** Aborts ctx.signal of the running turn. */
   | { readonly kind: 'abort'; readonly actor: string; readonly code: string; readonly reason: string }
   /** Finish what runs, call stop, answer `stopped`. */
@@ -103,6 +112,17 @@ export type ThreadFrame =
         | { readonly kind: 'threw'; readonly error: ErrorData; readonly isFinal: boolean; readonly retryIn?: number }
     }
   | { readonly kind: 'call'; readonly actor: string; readonly turn: number; readonly call: number; readonly request: Request }
+  /** Asks a service of the host; what it needs and what it gives are no JSON, as they may be moved. */
+  | {
+      readonly kind: 'use'
+      readonly actor: string
+      readonly turn: number
+      readonly call: number
+      readonly service: ServiceName
+      readonly input: unknown
+    }
+  /** Nobody waits for its answer any more. */
+  | { readonly kind: 'unuse'; readonly actor: string; readonly call: number }
   /** ctx.post: outside of any turn. */
   | { readonly kind: 'post'; readonly actor: string; readonly call: number; readonly message: Outgoing }
   | { readonly kind: 'status'; readonly actor: string; readonly status: 'idle' | 'working' | 'blocked'; readonly reason?: string }

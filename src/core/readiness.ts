@@ -6,6 +6,8 @@ export type Condition = {
   readonly isInDoubt: boolean
   /** What a person has to do before the store can be used. */
   readonly unfit: string | undefined
+  /** A database of documents is configured, and what agents it wants is not known yet. */
+  readonly isSourceUnread: boolean
   /** Threads that cannot be ended. */
   readonly zombies: number
   /** Teams that gave up. */
@@ -24,7 +26,7 @@ export type Condition = {
  * person. An agent that another process runs (standby) is none: taking over is what this one is there for.
  */
 export function reasonsNotReady(condition: Condition): string[] {
-  const { phase, isStoreAway, isInDoubt, unfit, zombies, parked, agents } = condition
+  const { phase, isStoreAway, isInDoubt, unfit, isSourceUnread, zombies, parked, agents } = condition
   const quarantined = agents.filter(({ status }) => status === 'quarantined').map(({ id }) => id)
   const isUp = phase === 'running'
   const late = isUp ? agents.filter(({ status, wasUp }) => !wasUp && isDue(status)).map(({ id }) => id) : []
@@ -33,6 +35,7 @@ export function reasonsNotReady(condition: Condition): string[] {
     ...(isStoreAway ? ['the store does not answer'] : []),
     ...(isInDoubt ? ['nobody has confirmed the leases for too long'] : []),
     ...(unfit === undefined ? [] : [unfit]),
+    ...(isSourceUnread ? ['MongoDB cannot be read, its agents are not known yet'] : []),
     ...(zombies === 0 ? [] : [`${zombies} ${zombies === 1 ? 'thread' : 'threads'} cannot be ended: replace this process`]),
     ...parked.map((id) => `team ${id} gave up`),
     ...(quarantined.length === 0 ? [] : [`in quarantine: ${quarantined.join(', ')}`]),

@@ -3,13 +3,14 @@ import type { Call, TurnCommit, TurnEffect, TurnState } from './turn-state.ts'
 /** The state that one input is changing, and what the host will have to do. */
 export type TurnDraft = { -readonly [Name in keyof TurnState]: TurnState[Name] } & {
   readonly now: number
+  readonly wallNow: number
   readonly random: number
   readonly effects: TurnEffect[]
 }
 
 /** Begins a change; the lists of the state are replaced, never changed. */
-export function openDraft(state: TurnState, { now, random }: { readonly now: number; readonly random: number }): TurnDraft {
-  return { ...state, now, random, effects: [] }
+export function openDraft(state: TurnState, moment: Pick<TurnDraft, 'now' | 'wallNow' | 'random'>): TurnDraft {
+  return { ...state, ...moment, effects: [] }
 }
 
 /** Adds a turn to those that have ended; it leaves now, unless earlier ones have to be repeated first. */

@@ -49,6 +49,9 @@ export type Call = { readonly call: number; readonly turn: number; readonly requ
 /** A mailbox is full, so the turns did not stand: they are committed again `at`, or are being so, in order, until `until`. */
 export type Refusal = { readonly tries: number; readonly at: number | undefined; readonly until: number }
 
+/** What kept a turn of this kind and type from its work, and when that is tried again. */
+export type Block = { readonly what: string; readonly reason: string; readonly until: number }
+
 /** One incarnation's turns, as a plain value. */
 export type TurnState = {
   readonly policy: Policy
@@ -65,6 +68,8 @@ export type TurnState = {
   /** Verdicts on an earlier round mean nothing: what it sent is in the present one again, or withdrawn. */
   readonly round: number
   readonly refusal: Refusal | undefined
+  /** Until a turn of the same kind and type is done. */
+  readonly blocked: Block | undefined
   /** Requests that may not leave yet. */
   readonly waiting: readonly Call[]
   /** When a stop that takes long aborts what runs. */
@@ -123,6 +128,8 @@ export type TurnEffect =
   | { readonly kind: 'kill' }
   | { readonly kind: 'hold'; readonly message: Message; readonly retryIn: number }
   | { readonly kind: 'threw'; readonly record: TurnCommit }
+  | { readonly kind: 'blocked'; readonly reason: string; readonly after: number }
+  | { readonly kind: 'unblocked' }
   | { readonly kind: 'committed'; readonly record: TurnCommit }
   /** What the actor has in memory is not what the store has: it starts again from there. */
   | { readonly kind: 'restart'; readonly reason: string }
@@ -141,6 +148,7 @@ export function createTurns(policy: Policy, version: number): TurnState {
     ended: [],
     round: 1,
     refusal: undefined,
+    blocked: undefined,
     waiting: [],
     abortAt: undefined,
     isDrained: false,

@@ -1,8 +1,17 @@
-import { judgeFailure } from './attempt.ts'
-import type { Effects } from './frames.ts'
+import { type Blocked, judgeBlock, judgeFailure } from './attempt.ts'
+import type { Effects, ErrorData } from './frames.ts'
 import type { Delivery } from './message.ts'
 import { commit, openDraft, requestsWaiting, type TurnDraft } from './turn-draft.ts'
-import { type AbortCode, type Call, type TurnCommit, type TurnEffect, type TurnInput, type TurnState, timeoutOf } from './turn-state.ts'
+import {
+  type AbortCode,
+  type Call,
+  type Running,
+  type TurnCommit,
+  type TurnEffect,
+  type TurnInput,
+  type TurnState,
+  timeoutOf,
+} from './turn-state.ts'
 import { onVerdict } from './turn-verdict.ts'
 
 /** So many turns may have ended and not be committed. */
@@ -12,8 +21,8 @@ const suspectFrom = 2
 /** A turn that was told to end has so many ms, then its thread is ended. */
 const patience = 5_000
 
-/** When an input is taken up, in monotonic ms, and a number in [0, 1) for the jitter of the waits that it causes. */
-export type Moment = { readonly now: number; readonly random: number }
+/** When an input is taken up, in monotonic ms and in ms since 1970, and a number in [0, 1) for the jitter of the waits that it causes. */
+export type Moment = { readonly now: number; readonly wallNow: number; readonly random: number }
 
 /**
  * The turns of one incarnation: what they are after an input, and what the host has to do. One turn runs at a time; it may run
@@ -23,7 +32,7 @@ export function reduce(state: TurnState, input: TurnInput, moment: Moment): { st
   const draft = openDraft(state, moment)
   handle(draft, input)
   advance(draft)
-  const { effects, now, random, ...next } = draft
+  const { effects, now, wallNow, random, ...next } = draft
   return { state: next, effects }
 }
 
@@ -132,12 +141,15 @@ function onEnded(draft: TurnDraft, { turn, outcome }: Extract<TurnInput, { kind:
   const { delivery, isCounted, abort } = running
   draft.running = undefined
   if (outcome.kind === 'done') {
+    unblock(draft, delivery)
     return commit(draft, { turn, delivery, isCounted, outcome: 'done', reply: outcome.reply, ...saved(draft, outcome.effects) })
   }
   draft.waiting = draft.waiting.filter((call) => call.turn !== turn)
   if (abort?.code === 'LEASE_LOST') return // the job is another's, and nothing of the turn is left
   const { error, isFinal } = outcome
   if (abort?.code === 'STOPPED' && !isFinal) return commit(draft, { turn, delivery, outcome: givenBack(delivery), error })
+  const block = judgeBlock(outcome, draft.wallNow)
+  if (block) return onBlocked(draft, running, { ...block, error })
   const record = { turn, delivery, isCounted, ...judgeFailure(running, outcome, draft.policy, draft.random) }
   if (record.outcome === 'retry' && delivery.kind === 'message') {
     const message = { ...delivery.message, attempts: delivery.message.attempts + (isCounted ? 0 : 1) }
@@ -145,6 +157,25 @@ function onEnded(draft: TurnDraft, { turn, outcome }: Extract<TurnInput, { kind:
   }
   draft.effects.push({ kind: 'threw', record })
   commit(draft, record)
+}
+
+/** It is tried again as it is, and no attempt is counted; a job goes back, perhaps to somebody who is not blocked. */
+function onBlocked(draft: TurnDraft, { turn, delivery }: Running, { reason, after, error }: Blocked & { readonly error: ErrorData }): void {
+  draft.blocked = { what: whatOf(delivery), reason, until: draft.now + after }
+  draft.effects.push({ kind: 'blocked', reason, after })
+  if (delivery.kind === 'job') return commit(draft, { turn, delivery, outcome: 'released', error })
+  draft.effects.push({ kind: 'hold', message: delivery.message, retryIn: after })
+  commit(draft, { turn, delivery, isCounted: true, outcome: 'retry', error, retryIn: after })
+}
+
+function unblock(draft: TurnDraft, delivery: Delivery): void {
+  if (draft.blocked?.what !== whatOf(delivery)) return
+  draft.blocked = undefined
+  draft.effects.push({ kind: 'unblocked' })
+}
+
+function whatOf(delivery: Delivery): string {
+  return `${delivery.kind} ${delivery.kind === 'job' ? delivery.job.type : delivery.message.type}`
 }
 
 function givenBack({ kind }: Delivery): 'interrupted' | 'released' {

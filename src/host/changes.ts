@@ -1,9 +1,10 @@
 import { plan } from '../core/plan.ts'
 import type { Desired } from './desired.ts'
-import type { Changes } from './troupe-types.ts'
+import type { DesiredDocuments } from './document-agents.ts'
+import type { Changes, DocumentChanges } from './troupe-types.ts'
 import type { Versions } from './versions.ts'
 
-/** What a reload stops and starts. */
+/** What a reload stops and starts, and which documents it skips. */
 export function changesOf(before: Desired, after: Desired, versions: Versions): Changes {
   const running = new Map(before.teams.map(({ id, children }) => [id, new Map(children.map((spec) => [spec.id, versions.resolve(spec)]))]))
   const ids = new Set([...running.keys(), ...after.teams.map(({ id }) => id)])
@@ -12,5 +13,14 @@ export function changesOf(before: Desired, after: Desired, versions: Versions): 
     const { stop, start } = plan(running.get(team) ?? new Map(), children.map(versions.resolve))
     return { team, stop, start: start.map(({ id }) => id) }
   })
-  return { teams: teams.filter(({ stop, start }) => stop.length + start.length > 0) }
+  const { documents } = after
+  return {
+    teams: teams.filter(({ stop, start }) => stop.length + start.length > 0),
+    ...(documents && { documents: documentChanges(documents) }),
+  }
+}
+
+/** Which documents brought no agent, and how far they could be read. */
+export function documentChanges({ state, skipped }: DesiredDocuments): DocumentChanges {
+  return { ...state, skipped }
 }

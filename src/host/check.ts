@@ -2,7 +2,9 @@ import type { Manifest } from '../core/agent.ts'
 import { ActorError } from '../core/errors.ts'
 import type { Source, Wanted } from '../sources/source.ts'
 import { actorFiles, keyOf, loadActorFile } from './actor-files.ts'
+import { documentChanges } from './changes.ts'
 import { type Desired, type DesiredOptions, desire } from './desired.ts'
+import type { DocumentChanges } from './troupe-types.ts'
 
 /** One actor file: what it says of itself, or nothing when it cannot be loaded, and the agents of the config that run it. */
 export interface CheckedType {
@@ -16,6 +18,8 @@ export interface Checked {
   /** Everything that is wrong, each with its file and, where there is one, its line. */
   readonly faults: readonly string[]
   readonly types: readonly CheckedType[]
+  /** Absent where no database of documents is configured, or the config is faulty. */
+  readonly documents: DocumentChanges | undefined
 }
 
 /** Looks at a config and at every actor file, also those that no agent runs, and starts nothing. */
@@ -34,7 +38,7 @@ export async function checkProject(source: Source, options: DesiredOptions): Pro
     const type = typeOf(file)
     types.push({ type, file, manifest: loaded?.manifest, agents: agentsOf(type, wanted, desired) })
   }
-  return { faults: [...faults], types }
+  return { faults: [...faults], types, documents: desired?.documents && documentChanges(desired.documents) }
 }
 
 function faultsIn({ message, details }: ActorError): readonly string[] {

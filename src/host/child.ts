@@ -1,4 +1,5 @@
 import { performance } from 'node:perf_hooks'
+import type { MessagePort, Transferable } from 'node:worker_threads'
 import type { AgentSpec } from '../core/agent.ts'
 import { type Ended, type ExitRecord, nameEnd, type Reason, type TurnRecord } from '../core/ending.ts'
 import { ActorError } from '../core/errors.ts'
@@ -19,8 +20,14 @@ export type Child = {
   /** The thread's id. */
   readonly thread: number
   /** Loads the actor, once; rejects with START_FAILED, MODULE_INVALID or CONFIG_INVALID, and then the child ends as well. */
-  load(given: { readonly state: JsonText | null; readonly sql: readonly string[] }): Promise<LoadedFrame>
+  load(given: {
+    readonly state: JsonText | null
+    readonly sql: readonly string[]
+    readonly http?: MessagePort | undefined
+  }): Promise<LoadedFrame>
   post(frame: HostFrame): void
+  /** Sends a frame by itself, of which parts are moved. Throws what cannot be cloned. */
+  move(frame: HostFrame, transfer: readonly Transferable[]): void
   /** Calls the listener with each of the actor's frames. */
   onFrame(listener: (frame: ThreadFrame) => void): void
   /** Asks it to finish what it does and to stop; how long that may take is the supervisor's to say. */
@@ -103,15 +110,18 @@ export function createChild(thread: Thread, spec: AgentSpec, incarnation: number
     spec,
     incarnation,
     thread: thread.id,
-    load({ state, sql }) {
+    load({ state, sql, http }) {
       const { file, args } = spec
-      thread.post({ kind: 'load', actor: id, incarnation, file, args, state, sql })
+      const frame = { kind: 'load', actor: id, incarnation, file, args, state, sql } as const
+      if (http) thread.move({ ...frame, http }, [http])
+      else thread.post(frame)
       return loaded.promise
     },
     post(frame) {
       if (frame.kind === 'turn') turns.began(frame)
       thread.post(frame)
     },
+    move: thread.move,
     onFrame: (listener) => void listeners.push(listener),
     stop() {
       if (askedToStop) return

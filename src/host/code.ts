@@ -1,6 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { copyFile, mkdir, readdir, readFile, rename, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises'
 import { dirname, extname, join, relative, resolve, sep } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { ActorError } from '../core/errors.ts'
 
 /** One version of an actor file: a copy of it and of everything it imports relatively, under a name made of their contents. */
@@ -77,21 +78,37 @@ async function readWithImports(entry: string, root: string): Promise<[string, Bu
       })
     })
     found.set(name, content)
-    if (/\.[mc]?[jt]s$/.test(path))
-      for (const target of relativeImports(content.toString())) open.push(await fileOf(resolve(dirname(path), target)))
+    if (/\.[mc]?[jt]s$/.test(path)) for (const target of relativeImports(content.toString())) open.push(await fileOf(target, path))
   }
   return [...found].sort(([a], [b]) => (a < b ? -1 : 1))
 }
 
-/** Relative specifiers of imports, exports and URLs of threads; a computed import() is not seen. */
+/** Relative specifiers of imports and exports, and URLs of files that threads load: tasks, for one. A computed one is not seen. */
 function relativeImports(source: string): string[] {
-  const code = source.replace(/\/\*[\s\S]*?\*\/|^\s*\/\/[^\n]*/gm, '')
-  const specifiers = code.matchAll(/(?:\bfrom\s*|\bimport\s*\(?\s*|new URL\(\s*)(['"])(\.{1,2}\/[^'"\n]+)\1/g)
-  return [...specifiers].map(([, , specifier = '']) => specifier)
+  const code = source.replace(textOrComment, (found) => (/^['"]/.test(found) ? found : ''))
+  const imports = code.matchAll(/(?:\bfrom\s*|\bimport\s*\(?\s*)(['"])(\.{1,2}\/[^'"\n]+)\1/g)
+  const urls = code.matchAll(/\bnew URL\(\s*(['"`])(\.{1,2}\/[^'"`$\n]+)\1\s*,\s*import\.meta\.url\b/g)
+  return [...imports, ...urls].map(([, , specifier = '']) => specifier)
 }
 
-async function fileOf(path: string): Promise<string> {
+/** Texts are found to be kept: what looks like a comment in one, as in an Accept header, is none. */
+const textOrComment = /(['"])(?:\\.|(?!\1)[^\\\n])*\1|\/\*[\s\S]*?\*\/|^\s*\/\/[^\n]*/gm
+
+/** The file of a specifier, which is a URL: it may have a hash, such as the name of a task. */
+async function fileOf(specifier: string, from: string): Promise<string> {
+  const path = pathOf(specifier, from)
   return extname(path) === '' && (await exists(`${path}.ts`)) ? `${path}.ts` : path
+}
+
+function pathOf(specifier: string, from: string): string {
+  try {
+    return fileURLToPath(new URL(specifier, pathToFileURL(from)))
+  } catch (cause) {
+    throw new ActorError('MODULE_INVALID', `${from} imports ${JSON.stringify(specifier)}, which names no file`, {
+      cause,
+      details: { from },
+    })
+  }
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -1,14 +1,16 @@
 import { createHash } from 'node:crypto'
 import { stat } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { AgentSpec, Manifest } from '../core/agent.ts'
 import { ActorError } from '../core/errors.ts'
 import type { TeamSpec } from '../core/spec.ts'
 import { idsOf, type Path } from '../sources/config.ts'
 import type { AgentSettings, Config } from '../sources/schema.ts'
-import type { Wanted } from '../sources/source.ts'
-import { type ActorFile, actorFiles, keyOf, loadActorFile } from './actor-files.ts'
+import type { Documents, Skipped, Wanted } from '../sources/source.ts'
+import { actorFiles, keyOf } from './actor-files.ts'
+import { filesFor, isAboutName, type LoadedTypes, loadTypes } from './actor-types.ts'
 import type { Version } from './code.ts'
+import { type DesiredDocuments, findUnfit, keepAgents } from './document-agents.ts'
+import type { Probe } from './probe.ts'
 
 /** A team with everything there is to know to run its agents. */
 export type DesiredTeam = Omit<TeamSpec, 'children'> & { readonly children: readonly AgentSpec[] }
@@ -25,6 +27,8 @@ export interface Desired {
   readonly stamp: number
   /** With AGENT_MODE: the entry that an agent is one of several instances of. A process runs one instance of each. */
   readonly instances: ReadonlyMap<string, string>
+  /** Absent where no database of documents is configured. */
+  readonly documents?: DesiredDocuments
 }
 
 export interface DesiredOptions {
@@ -34,31 +38,44 @@ export interface DesiredOptions {
   /** Where copies of code are kept. */
   readonly code: string
   readonly env: Readonly<Record<string, string | undefined>>
-  readonly probe: { manifestOf(file: string): Promise<Manifest> }
+  readonly probe: Probe
 }
 
 type Entry = { readonly settings: AgentSettings; readonly path: Path }
 
 /**
  * Makes of a config and a folder of actor files what should run, or throws everything that is wrong with them at once: CONFIG_INVALID or
- * MODULE_INVALID, with file, line and what to do.
+ * MODULE_INVALID, with file, line and what to do. What is wrong with a document costs its own agent only, and one that ran `before`
+ * runs on as it was.
  */
-export async function desire(wanted: Wanted, options: DesiredOptions): Promise<Desired> {
-  const { config, where } = wanted
+export async function desire(wanted: Wanted, options: DesiredOptions, before?: Desired): Promise<Desired> {
+  const { config, where, documents } = wanted
   const files = await actorFiles(options.actors)
-  const entries = config.teams.map(({ agents }, t) => agents.map((settings, a) => ({ settings, path: ['teams', t, 'agents', a] })))
-  const mode = modeOf(entries.flat(), options.env)
-  const types = [...new Map(entries.flat().map((entry) => [keyOf(entry.settings.type), entry])).values()]
-  const { loaded, failures } = await loadTypes(types, files, { ...options, where })
-  const faults = entries.flat().flatMap((entry) => faultsOf(entry, loaded.get(keyOf(entry.settings.type))?.manifest, where))
-  requireNone(failures, faults)
+  const entries = config.teams.flatMap(({ agents }, t) => agents.map((settings, a) => ({ settings, path: ['teams', t, 'agents', a] })))
+  const isOfDocument = ({ id, replicas }: AgentSettings) => replicas === undefined && documents?.ids.has(id) === true
+  const own = entries.filter(({ settings }) => !isOfDocument(settings))
+  const others = entries.filter(({ settings }) => isOfDocument(settings))
+  const mode = modeOf(entries, options.env, documents ? files : new Map())
+  const types = await loadTypes(
+    entries.map(({ settings }) => settings.type),
+    files,
+    options,
+  )
+  requireFit(own, types, where)
+  const unfit = await findUnfit(
+    others.map(({ settings, path }) => ({ settings, place: where(path) })),
+    types,
+    options.probe,
+  )
+  const left = new Set(unfit.map(({ id }) => id))
 
   const manifests = new Map<string, Manifest>()
   const instances = new Map<string, string>()
-  const teams = config.teams.map(({ agents, ...team }) => {
-    const own = agents.filter(({ type }) => mode === undefined || keyOf(type) === mode)
-    const children = own.flatMap((settings) => {
-      const type = loaded.get(keyOf(settings.type))
+  const made = config.teams.map(({ agents, ...team }) => {
+    const fit = agents.filter((agent) => !(isOfDocument(agent) && left.has(agent.id)))
+    const wanted = fit.filter(({ type }) => mode === undefined || keyOf(type) === mode)
+    const children = wanted.flatMap((settings) => {
+      const type = types.loaded.get(keyOf(settings.type))
       if (type === undefined) return []
       return idsOf(settings).map((id) => {
         manifests.set(id, type.manifest)
@@ -68,70 +85,84 @@ export async function desire(wanted: Wanted, options: DesiredOptions): Promise<D
     })
     return { ...team, children }
   })
-  const sources = [...new Set([...loaded.values()].flatMap(({ version }) => version.sources))]
-  const changes = await Promise.all(sources.map(async (file) => (await stat(file)).mtimeMs))
-  return {
+  const desired = {
     config,
-    teams: teams.filter(({ children }) => children.length > 0),
+    teams: made,
     manifests,
-    sources,
-    stamp: Math.floor(Math.max(wanted.changedAt, ...changes)),
+    sources: [...sourcesOf(types, entries), ...others.flatMap(({ settings }) => filesFor(settings.type, files, options.actors))],
+    stamp: Math.max(wanted.changedAt, await latestChange(sourcesOf(types, own))),
     instances,
+  }
+  const known = new Set(entries.flatMap(({ settings }) => (left.has(settings.id) ? [] : idsOf(settings))))
+  return withoutEmptyTeams(documents ? withDocuments(desired, documents, unfit, known, before) : desired)
+}
+function withDocuments(
+  desired: Desired,
+  documents: Documents,
+  unfit: readonly Skipped[],
+  known: ReadonlySet<string>,
+  before: Desired | undefined,
+): Desired {
+  const skipped = [...documents.skipped, ...unfit].sort((a, b) => (a.id < b.id ? -1 : 1))
+  const kept = keepAgents(desired.teams, documents, skipped, known, before)
+  const manifests = new Map([...(before?.manifests ?? [])].filter(([id]) => kept.ids.has(id)).concat([...desired.manifests]))
+  const ids = desired.teams.flatMap(({ children }) => children.flatMap(({ id }) => (documents.ids.has(id) ? [id] : [])))
+  return {
+    ...desired,
+    teams: kept.teams,
+    manifests,
+    documents: {
+      state: documents.state,
+      isKnown: documents.state.kind !== 'failed' || before?.documents?.isKnown === true,
+      ids: new Set([...ids, ...kept.ids]),
+      skipped: skipped.map(({ id, reason, mayStay }) => ({ id, reason, runsOn: mayStay && kept.ids.has(id) })),
+    },
   }
 }
 
-function modeOf(entries: readonly Entry[], env: DesiredOptions['env']): string | undefined {
+function withoutEmptyTeams(desired: Desired): Desired {
+  return { ...desired, teams: desired.teams.filter(({ children }) => children.length > 0) }
+}
+
+/** The files that the entries' actors are made of. */
+function sourcesOf({ loaded }: LoadedTypes, entries: readonly Entry[]): string[] {
+  return [...new Set(entries.flatMap(({ settings }) => loaded.get(keyOf(settings.type))?.version.sources ?? []))]
+}
+
+/**
+ * Of the config's own entries only: a document comes and goes without a change of any file, and a process whose stamp went back with
+ * it would have to stand by for its own agents.
+ */
+async function latestChange(files: readonly string[]): Promise<number> {
+  const changes = await Promise.all(files.map(async (file) => (await stat(file)).mtimeMs))
+  return Math.floor(Math.max(0, ...changes))
+}
+
+/** With documents every type that there is a file for will do: its document may come and go. */
+function modeOf(entries: readonly Entry[], env: DesiredOptions['env'], files: ReadonlyMap<string, unknown>): string | undefined {
   const mode = env.AGENT_MODE?.trim()
   if (!mode) return undefined
   const types = [...new Set(entries.map(({ settings }) => settings.type))]
-  if (types.some((type) => keyOf(type) === keyOf(mode))) return keyOf(mode)
+  if (types.some((type) => keyOf(type) === keyOf(mode)) || files.has(keyOf(mode))) return keyOf(mode)
   throw new ActorError('CONFIG_INVALID', `AGENT_MODE is "${mode}", expected a type of the config: ${types.join(', ')}`)
 }
 
-type LoadOptions = DesiredOptions & Pick<Wanted, 'where'>
-
-async function loadTypes(entries: readonly Entry[], files: ReadonlyMap<string, readonly string[]>, options: LoadOptions) {
-  const loaded = new Map<string, ActorFile>()
-  const failures: ActorError[] = []
-  // One after the other: a probe is a thread, and a big team may have many types.
-  for (const entry of entries) {
-    try {
-      loaded.set(keyOf(entry.settings.type), await loadType(entry, files, options))
-    } catch (error) {
-      if (!(error instanceof ActorError)) throw error
-      failures.push(error)
-    }
-  }
-  return { loaded, failures }
-}
-
-async function loadType(
-  { settings, path }: Entry,
-  files: ReadonlyMap<string, readonly string[]>,
-  options: LoadOptions,
-): Promise<ActorFile> {
-  const { type } = settings
-  const found = files.get(keyOf(type)) ?? []
-  const [file] = found
-  const at = options.where([...path, 'type'])
-  if (file === undefined) {
-    const known = [...files.keys()].join(', ') || 'none'
-    throw new ActorError(
-      'CONFIG_INVALID',
-      `${at}: there is no actor file for "${type}": expected ${join(options.actors, `${type}.ts`)}, found ${known}`,
-    )
-  }
-  if (found.length > 1) throw new ActorError('MODULE_INVALID', `${at}: two actor files for "${type}": ${found.join(' and ')}; remove one`)
-  return await loadActorFile(file, options)
-}
-
 /** One error for all that is wrong. */
-function requireNone(failures: readonly ActorError[], faults: readonly string[]): void {
-  const all = [...failures.map(({ message }) => message), ...faults]
+function requireFit(entries: readonly Entry[], { loaded, failures }: LoadedTypes, where: Wanted['where']): void {
+  const failed = [...new Map(entries.map((entry) => [keyOf(entry.settings.type), entry])).entries()].flatMap(([type, { path }]) => {
+    const failure = failures.get(type)
+    return failure === undefined ? [] : [isAboutName(failure) ? placed(failure, where([...path, 'type'])) : failure]
+  })
+  const faults = entries.flatMap((entry) => faultsOf(entry, loaded.get(keyOf(entry.settings.type))?.manifest, where))
+  const all = [...failed.map(({ message }) => message), ...faults]
   if (all.length === 0) return
-  const [first] = failures
+  const [first] = failed
   if (first && all.length === 1) throw first
   throw new ActorError(first?.code ?? 'CONFIG_INVALID', all.join('\n'), { ...(first && { cause: first }), details: { faults: all } })
+}
+
+function placed({ code, message }: ActorError, at: string): ActorError {
+  return new ActorError(code, `${at}: ${message}`)
 }
 
 function faultsOf({ settings, path }: Entry, manifest: Manifest | undefined, where: Wanted['where']): string[] {

@@ -72,6 +72,7 @@ export function createDeskCalls({ agent, token, sql, post, office: { outbox, rou
 
   return {
     begin: (turn: number, delivery: Delivery): void => void deliveries.set(turn, delivery),
+    delivery: (turn: number): Delivery | undefined => deliveries.get(turn),
     end: (turn: number): void => void deliveries.delete(turn),
     answer(call: Call): void {
       const delivery = deliveries.get(call.turn)

@@ -1,6 +1,8 @@
+import type { MessagePort } from 'node:worker_threads'
 import type { AgentSpec } from '../core/agent.ts'
 import type { Event } from '../core/events.ts'
 import type { Job, JsonText } from '../core/message.ts'
+import type { Services } from '../services/service.ts'
 import type { Asks } from './asks.ts'
 import type { Child } from './child.ts'
 import type { Clock } from './clock.ts'
@@ -9,7 +11,7 @@ import type { Requests } from './requests.ts'
 import type { Router } from './router.ts'
 
 /** What a desk needs of a thread. */
-export type DeskChild = Pick<Child, 'incarnation' | 'load' | 'post' | 'onFrame' | 'kill'> & {
+export type DeskChild = Pick<Child, 'incarnation' | 'load' | 'post' | 'move' | 'onFrame' | 'kill'> & {
   readonly exited: Promise<{ readonly exit: string; readonly detail: string }>
 }
 
@@ -19,6 +21,7 @@ export type Office = {
   readonly router: Router
   readonly asks: Asks
   readonly requests: Requests
+  readonly services: Services
   readonly clock: Clock
   readonly emit: (event: Event) => void
   readonly random: () => number
@@ -32,6 +35,8 @@ export type DeskOptions = {
   readonly state: { readonly version: number; readonly value: JsonText } | null
   /** Functions and relations that the actor may use. */
   readonly sql: readonly string[]
+  /** To the pool. */
+  readonly http?: MessagePort | undefined
   readonly office: Office
   /** It has to start again from the store; the desk is done with it. */
   readonly onRestart: (reason: string) => void
@@ -60,6 +65,8 @@ export type Desk = {
   readonly settled: Promise<void>
   /** Jobs that it holds, whose leases have to be renewed. */
   jobs(): readonly { readonly id: string; readonly token: number; readonly isStarted: boolean }[]
+  /** How many more jobs may be given to it. */
+  free(): number
   report(): DeskReport
 }
 

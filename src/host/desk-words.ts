@@ -16,12 +16,22 @@ export const abortReasons = {
 /** Tells what becomes of an incarnation's turns. */
 export function announcements({ team, id }: AgentSpec, incarnation: number, emit: (event: Event) => void) {
   const about = { team, id, incarnation }
+  /** Said once, however often it is tried. */
+  let blockedBy: string | undefined
   return {
     threw({ delivery, error, retryIn, outcome }: TurnCommit): void {
       if (!delivery || !error) return
       const attempt = delivery.kind === 'job' ? delivery.job.attempt : delivery.message.attempts + 1
       const next = outcome === 'retry' && retryIn !== undefined ? retryIn : null
       emit({ name: 'turn:failed', ...about, ...handled(delivery), attempt, error: errorText(error), retryIn: next })
+    },
+    blocked({ reason, after }: { readonly reason: string; readonly after: number }): void {
+      if (blockedBy !== reason) emit({ name: 'agent:blocked', ...about, reason, until: Date.now() + after })
+      blockedBy = reason
+    },
+    unblocked(): void {
+      blockedBy = undefined
+      emit({ name: 'agent:unblocked', ...about })
     },
     committed({ delivery, outcome, reason, error }: TurnCommit): void {
       if (!delivery) return

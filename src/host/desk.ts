@@ -10,7 +10,8 @@ import { createDeskCalls } from './desk-calls.ts'
 import { createDeskMail } from './desk-mail.ts'
 import type { Desk, DeskOptions, DeskReport } from './desk-types.ts'
 import { abortReasons, announcements, causeOf, exitError, plainVerdict } from './desk-words.ts'
-import { sizeOf, wireTurn } from './wire.ts'
+import { createUses } from './uses.ts'
+import { callerOf, sizeOf, wireTurn } from './wire.ts'
 
 export type { Desk, DeskChild, DeskOptions, DeskReport, Office } from './desk-types.ts'
 
@@ -25,6 +26,7 @@ export function createDesk(options: DeskOptions): Desk {
   const settled = Promise.withResolvers<void>()
   const jobs = new Map<string, { readonly job: Job; isStarted: boolean }>()
   const calls = createDeskCalls({ agent, token, sql: options.sql, post: child.post, office })
+  const uses = createUses({ actor: agent, services: office.services, child })
   const alarm = createAlarm(clock, () => feed({ kind: 'tick' }))
   const mailbox = createMailbox({ capacity: spec.mailbox })
   const deskMail = spec.durability === 'async' ? createDeskMail(options, (id) => box.settled(id)) : undefined
@@ -40,7 +42,7 @@ export function createDesk(options: DeskOptions): Desk {
     if (isFeeding) return
     isFeeding = true
     for (let next = inputs.shift(); next; next = inputs.shift()) {
-      const { state, effects } = reduce(turns, next, { now: clock.now(), random: random() })
+      const { state, effects } = reduce(turns, next, { now: clock.now(), wallNow: Date.now(), random: random() })
       turns = state
       for (const effect of effects) perform(effect)
       if (inputs.length === 0) takeMore()
@@ -97,6 +99,12 @@ export function createDesk(options: DeskOptions): Desk {
         return announce.threw(effect.record)
       case 'committed':
         return release(effect.record)
+      case 'blocked':
+        // Others may do what this agent cannot.
+        leaveJobs()
+        return announce.blocked(effect)
+      case 'unblocked':
+        return announce.unblocked()
       case 'restart':
         announce.rejected(effect.reason)
         return onRestart(effect.reason)
@@ -168,7 +176,12 @@ export function createDesk(options: DeskOptions): Desk {
       case 'loaded':
         return feed({ kind: 'loaded', effects: frame.effects })
       case 'ended':
+        uses.end(frame.turn)
         return feed({ kind: 'ended', turn: frame.turn, outcome: frame.outcome })
+      case 'use':
+        return use(frame)
+      case 'unuse':
+        return uses.unuse(frame.call)
       case 'call':
         return feed({ kind: 'call', call: frame.call, turn: frame.turn, request: frame.request })
       case 'post':
@@ -187,8 +200,14 @@ export function createDesk(options: DeskOptions): Desk {
     }
   }
 
+  function use(frame: Extract<ThreadFrame, { kind: 'use' }>): void {
+    const delivery = calls.delivery(frame.turn)
+    if (delivery) uses.use(callerOf(spec, delivery), frame)
+  }
+
   async function watch(): Promise<void> {
     const { exit, detail } = await child.exited
+    uses.close()
     leaveJobs()
     deskMail?.close()
     asks.forget(agent)
@@ -204,7 +223,7 @@ export function createDesk(options: DeskOptions): Desk {
     agent,
     token,
     async start() {
-      await child.load({ state: options.state?.value ?? null, sql: options.sql })
+      await child.load({ state: options.state?.value ?? null, sql: options.sql, http: options.http })
       await ready.promise
     },
     doubt: (isInDoubt) => feed({ kind: isInDoubt ? 'pause' : 'resume' }),
@@ -239,11 +258,18 @@ export function createDesk(options: DeskOptions): Desk {
     },
     settled: settled.promise,
     jobs: () => [...jobs.values()].map(({ job: { id, token: held }, isStarted }) => ({ id, token: held, isStarted })),
+    free() {
+      const { blocked } = turns
+      if (blocked && clock.now() < blocked.until) return 0
+      // Whether it is blocked still, one job tells.
+      return (blocked ? 1 : spec.maxLoad) - jobs.size
+    },
     report() {
-      const { running } = turns
-      const status = says?.status ?? (running ? 'working' : 'idle')
+      const { running, blocked } = turns
+      const said = blocked ? { status: 'blocked' as const, reason: blocked.reason } : says
+      const status = said?.status ?? (running ? 'working' : 'idle')
       const job = running?.delivery.kind === 'job' ? running.delivery.job.id : undefined
-      return { status, reason: says?.reason, job, load: jobs.size, mailbox: mailbox.size + (deskMail?.mail.size ?? 0) }
+      return { status, reason: said?.reason, job, load: jobs.size, mailbox: mailbox.size + (deskMail?.mail.size ?? 0) }
     },
   }
 }

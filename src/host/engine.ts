@@ -2,6 +2,7 @@ import type { AgentSpec, LeaseTimes, Manifest } from '../core/agent.ts'
 import type { Event } from '../core/events.ts'
 import type { Job } from '../core/message.ts'
 import type { Supervision } from '../core/supervision.ts'
+import type { Services } from '../services/service.ts'
 import type { SyncedAgent } from '../store/functions/turns.ts'
 import type { Hint } from '../store/hints.ts'
 import type { Store } from '../store/store.ts'
@@ -44,6 +45,7 @@ export type EngineOptions = {
   /** Ms between two looks at the table, at random between these. */
   readonly poll?: { readonly min: number; readonly max: number }
   readonly emit: (event: Event) => void
+  readonly services?: Services
   /** Whether an agent of this process is known not to run. */
   readonly isDown: (id: string) => boolean
   readonly onLost: (id: string) => void
@@ -51,9 +53,9 @@ export type EngineOptions = {
 
 type Open = { readonly desk: Desk; readonly detach: () => void; readonly removeTaker: () => void }
 
-export function createEngine({ store, node, leases: times, poll, emit, isDown, onLost }: EngineOptions): Engine {
+export function createEngine({ store, node, leases: times, poll, emit, services, isDown, onLost }: EngineOptions): Engine {
   const desks = new Map<string, Open>()
-  const office = createOffice({ store, emit, isDown, ...(poll && { poll }) })
+  const office = createOffice({ store, emit, isDown, ...(services && { services }), ...(poll && { poll }) })
   const { clock, patience } = office
   const pump = createPump({ store, patience, clock, lease: times.jobs, ...(poll && { poll }) })
   let isKilled = false
@@ -118,8 +120,7 @@ export function createEngine({ store, node, leases: times, poll, emit, isDown, o
     open(desk, spec, manifest) {
       const { agent, token } = desk
       const detach = leases.attach(agent, { report: () => reportOf(desk, spec), jobs: desk.jobs, loseJob: desk.loseJob })
-      const free = () => spec.maxLoad - desk.jobs().length
-      const removeTaker = pump.add({ agent, token, types: Object.keys(manifest.jobs), free, give: desk.give })
+      const removeTaker = pump.add({ agent, token, types: Object.keys(manifest.jobs), free: desk.free, give: desk.give })
       desks.set(agent, { desk, detach, removeTaker })
       if (leases.isInDoubt) desk.doubt(true)
     },

@@ -4,11 +4,17 @@ export type Level = 'debug' | 'info' | 'warn' | 'error' | 'fatal'
 
 /** What is not `info`; every turn would be too much to read, and to write. */
 const levels: Partial<Record<keyof Events, Level>> = {
+  'agent:blocked': 'warn',
   'child:delayed': 'warn',
   'child:quarantined': 'error',
   'team:gaveUp': 'fatal',
   'plan:refused': 'error',
+  'document:skipped': 'warn',
+  'source:failed': 'error',
+  'source:cut': 'warn',
   'thread:zombie': 'error',
+  'task:killed': 'warn',
+  'task:stuck': 'error',
   'standby:lost': 'warn',
   'turn:committed': 'debug',
   'turn:failed': 'warn',
@@ -16,6 +22,8 @@ const levels: Partial<Record<keyof Events, Level>> = {
   'message:dead': 'error',
   'job:claimed': 'debug',
   'store:failed': 'error',
+  'http:denied': 'warn',
+  'http:traffic': 'debug',
   'lease:doubted': 'warn',
   'lease:lost': 'warn',
 }
@@ -59,14 +67,32 @@ function words(event: Event): string {
       return `plan of ${event.team}: stop ${listed(event.stop)}, start ${listed(event.start)}`
     case 'plan:refused':
       return `the change is refused, the team stays as it is: ${event.message}`
+    case 'document:skipped':
+      return `skipped: ${event.reason}${event.runsOn ? `; ${event.id} runs on as it was` : ''}`
+    case 'source:failed':
+      return `${event.error}; what runs stays as it is, and the next reload tries again`
+    case 'source:back':
+      return 'MongoDB can be read again'
+    case 'source:cut':
+      return `MongoDB has more than ${event.limit} documents of managed agents: those behind them are not read`
     case 'thread:zombie':
       return `${event.id} was ended, but its thread cannot be: ${event.id} goes on in another one; replace this process (${counted(event.zombies)})`
     case 'thread:reaped':
       return `a thread that could not be ended has ended after all (${counted(event.zombies)})`
+    case 'task:killed':
+      return `${event.error} (asked for by ${event.id})`
+    case 'task:stuck':
+      return `the task ${event.task} of ${event.id} was ended, but its thread cannot be: replace this process (${counted(event.zombies)})`
+    case 'llm:used':
+      return `${event.id} used ${event.inputTokens} + ${event.outputTokens} tokens of ${event.model} for ${event.source} ${event.type}${event.usd === null ? '' : `, $${Number(event.usd.toFixed(6))}`}`
     case 'standby:lost':
       return `a thread that stood by has ended${event.error === undefined ? '' : `: ${event.error}`}`
     case 'turn:failed':
       return `${event.id} failed at ${event.source} ${event.type} (attempt ${event.attempt}): ${event.error}`
+    case 'agent:blocked':
+      return `${event.id} is blocked, and tries again at ${timeOf(event.until)}: ${event.reason}`
+    case 'agent:unblocked':
+      return `${event.id} works again`
     case 'turn:rejected':
       return `${event.id} starts again from what is saved: ${event.reason}`
     case 'message:dead':

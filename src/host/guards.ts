@@ -10,7 +10,7 @@ export type Breach = Extract<Reason, { kind: 'killed' }>
 type OnBreach = (breach: Breach) => void
 
 /** Looks at what a thread holds. V8's own limit cannot be left to it: for some shapes it aborts the whole process. */
-export function guardMemory(thread: Thread, limits: MemoryLimits, onBreach: OnBreach) {
+export function guardMemory(thread: Pick<Thread, 'heap'>, limits: MemoryLimits, onBreach: OnBreach) {
   let latest: Heap | undefined
   let phase: 'on' | 'off' = 'on'
   let timer = arm(limits.poll)

@@ -1,3 +1,4 @@
+import type { MessagePort } from 'node:worker_threads'
 import type { AgentSpec, Manifest } from '../core/agent.ts'
 import type { ExitRecord } from '../core/ending.ts'
 import { ActorError } from '../core/errors.ts'
@@ -26,6 +27,8 @@ export type LauncherOptions = {
   readonly manifestOf: (file: string) => Promise<Manifest>
   /** Undefined: the agent is another process's now. */
   readonly claim: (spec: AgentSpec) => Promise<Claim | undefined>
+  /** Gives it a port to the HTTP pool, for as long as it runs. */
+  readonly connect?: ((spec: AgentSpec, manifest: Manifest, exited: Promise<unknown>) => MessagePort) | undefined
   /** A desk is open: its lease is renewed, and jobs of these types may be claimed for it. */
   readonly onOpen: (desk: Desk, spec: AgentSpec, manifest: Manifest) => void
   /** Its desk takes no more. */
@@ -65,7 +68,8 @@ type Watcher = { readonly version: string; resolve(): void; reject(error: unknow
 
 /** Starts incarnations: lease, thread, init, and only then the next message. */
 export function createLauncher(options: LauncherOptions): Launcher {
-  const { threads, office, manifestOf, claim, onOpen, onClosing, onClosed, onUp, onNotOurs, onRestart, onJobsLeft, onJobDone } = options
+  const { threads, office, manifestOf, claim, connect, onOpen, onClosing, onClosed, onUp, onNotOurs, onRestart, onJobsLeft, onJobDone } =
+    options
   const lives = new Map<string, Life>()
   const exits = new Map<string, Exited['record']>()
   const watchers = new Map<string, Watcher[]>()
@@ -96,6 +100,7 @@ export function createLauncher(options: LauncherOptions): Launcher {
         child: thread,
         ...given,
         sql: manifest.sql,
+        http: connect?.(spec, manifest, thread.exited),
         office,
         // A restart that an earlier incarnation asks for is not about this one.
         onRestart: () => lives.get(id) === life && onRestart(id),

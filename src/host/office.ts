@@ -1,4 +1,5 @@
 import type { Event } from '../core/events.ts'
+import type { Services } from '../services/service.ts'
 import type { Store } from '../store/store.ts'
 import { type Asks, createAsks } from './asks.ts'
 import { type Clock, systemClock } from './clock.ts'
@@ -13,6 +14,7 @@ export type OfficeOptions = {
   readonly emit: (event: Event) => void
   /** Whether an agent is known not to run, such as in quarantine: whoever asks it is told at once. */
   readonly isDown: (agent: string) => boolean
+  readonly services?: Services
   readonly clock?: Clock
   readonly random?: () => number
   /** Ms between two looks at the table, at random between these. */
@@ -26,7 +28,15 @@ export type OpenOffice = Office & {
   close(options: { readonly grace: number }): Promise<void>
 }
 
-export function createOffice({ store, emit, isDown, clock = systemClock, random = Math.random, poll }: OfficeOptions): OpenOffice {
+export function createOffice({
+  store,
+  emit,
+  isDown,
+  services = {},
+  clock = systemClock,
+  random = Math.random,
+  poll,
+}: OfficeOptions): OpenOffice {
   const patience = createPatience({ clock, emit, random })
   const nudge = () => outbox.nudge()
   const router = createRouter({ clock, nudge, random, ...(poll && { poll }) })
@@ -39,6 +49,7 @@ export function createOffice({ store, emit, isDown, clock = systemClock, random 
     router,
     asks,
     requests,
+    services,
     patience,
     clock,
     emit,

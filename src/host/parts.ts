@@ -1,6 +1,10 @@
 import { join, resolve } from 'node:path'
 import type { AgentSpec } from '../core/agent.ts'
 import type { Event } from '../core/events.ts'
+import { createHttpPool } from '../services/http.ts'
+import { rightsOf, withKeys } from '../services/http-policy.ts'
+import { createLlm } from '../services/llm.ts'
+import { llmEnvironment } from '../sources/llm-environment.ts'
 import type { Wanted } from '../sources/source.ts'
 import { openHints } from '../store/hints.ts'
 import { type Backend, storeOver } from '../store/open.ts'
@@ -49,6 +53,8 @@ export type PartsOptions = Omit<TroupeOptions, 'config' | 'onEvent'> & {
   readonly probe: ReturnType<typeof createProbe>
   readonly emit: (event: Event) => void
   readonly onGiveUp: () => void
+  /** Agents of documents came that were another process's, or nobody's. */
+  readonly onDocumentsTaken?: () => void
 }
 
 /** Ms between two looks for agents that another process has, or that could not be had. */
@@ -68,11 +74,14 @@ export async function openParts(options: PartsOptions): Promise<Parts> {
   const leases = { ...wanted.config.leases, ...(options.lease !== undefined && { agents: options.lease }) }
   const threads = createThreads({ emit, log: (lines) => log?.lines(lines) })
 
+  const http = createHttpPool({ settings: withKeys(wanted.config.http, env), emit })
+  const llm = createLlm({ endpoint: llmEnvironment(env), settings: wanted.config.llm, fetch: http.fetch, emit })
   const engine = createEngine({
     store,
     node,
     emit,
     leases,
+    services: { llm },
     ...(options.poll && { poll: options.poll }),
     isDown: (id) => isDown(id),
     onLost: (id) => running.lose(id),
@@ -81,6 +90,7 @@ export async function openParts(options: PartsOptions): Promise<Parts> {
     threads,
     office: engine.office,
     manifestOf: probe.manifestOf,
+    connect: (spec, { origins }, ended) => http.connect(rightsOf(spec, origins), ended),
     claim: (spec) => running.holdings.claim(spec),
     onOpen: engine.open,
     onClosing: engine.closing,
@@ -99,6 +109,7 @@ export async function openParts(options: PartsOptions): Promise<Parts> {
     saveSupervision: engine.saveSupervision,
     retire: engine.retire,
     onDown: engine.down,
+    onTaken: (ids) => ids.some((id) => running.desired.documents?.ids.has(id)) && options.onDocumentsTaken?.(),
     emit,
     onGiveUp,
   })
@@ -158,6 +169,7 @@ export async function openParts(options: PartsOptions): Promise<Parts> {
     // What still waited for leases was told that there will be none.
     await retaking
     await threads.close()
+    await http.close()
     await Promise.all([versions.saved(), listening])
     if (!options.store) await store.close()
   }

@@ -1,37 +1,65 @@
+import { createHash } from 'node:crypto'
 import { Worker } from 'node:worker_threads'
 import type { Manifest } from '../core/agent.ts'
 import { ActorError } from '../core/errors.ts'
+import type { JsonText } from '../core/message.ts'
 import type { ProbeAnswer, Probed } from '../worker/probe.ts'
 import { threadEnv } from './thread.ts'
 
 const limit = 30_000
+/** More than one reading of documents has. */
+const judgedAtMost = 5_000
 const probeFile = new URL('../worker/probe.ts', import.meta.url)
 
+/** What is known of copies of actor files. */
+export type Probe = {
+  /** Throws MODULE_INVALID naming the file and what is wrong with it. */
+  manifestOf(file: string): Promise<Manifest>
+  /** What the file's schema has against each of the args; nothing: it takes them. */
+  issuesOf(file: string, args: readonly JsonText[]): Promise<readonly (readonly string[])[]>
+}
+
 /** Finds out what copies of actor files say of themselves, each once, because a copy never changes; one that fails may be tried again. */
-export function createProbe() {
+export function createProbe(): Probe {
   const known = new Map<string, Promise<Manifest>>()
+  /** By file and args, those that were asked for last. */
+  let judged = new Map<string, readonly string[]>()
+
+  function manifestOf(file: string): Promise<Manifest> {
+    const found = known.get(file)
+    if (found !== undefined) return found
+    const manifest = askThread({ file, args: [] })
+      .then(accepted)
+      .then((answer) => answer.manifest)
+    known.set(file, manifest)
+    manifest.catch(() => known.delete(file))
+    return manifest
+  }
+
   return {
-    /** Throws MODULE_INVALID naming the file and what is wrong with it. */
-    manifestOf(file: string): Promise<Manifest> {
-      const found = known.get(file)
-      if (found !== undefined) return found
-      const manifest = probe(file)
-      known.set(file, manifest)
-      manifest.catch(() => known.delete(file))
-      return manifest
+    manifestOf,
+    async issuesOf(file, args) {
+      const keyOf = (one: JsonText) => createHash('sha256').update(`${file} ${one}`).digest('base64')
+      const open = [...new Set(args)].filter((one) => !judged.has(keyOf(one)))
+      if (open.length > 0) {
+        const { issues } = accepted(await askThread({ file, args: open }))
+        for (const [index, one] of open.entries()) judged.set(keyOf(one), issues[index] ?? [])
+      }
+      const answers = args.map((one) => judged.get(keyOf(one)) ?? [])
+      if (judged.size > judgedAtMost) judged = new Map(args.map((one, index) => [keyOf(one), answers[index] ?? []]))
+      return answers
     },
   }
 }
 
-async function probe(file: string): Promise<Manifest> {
-  const answer = await askThread(file)
-  if (answer.ok) return answer.manifest
-  throw new ActorError('MODULE_INVALID', answer.error.message, { details: { file, ...answer.error.details } })
+function accepted(answer: ProbeAnswer): Extract<ProbeAnswer, { ok: true }> {
+  if (answer.ok) return answer
+  throw new ActorError('MODULE_INVALID', answer.error.message, { details: { file: answer.file, ...answer.error.details } })
 }
 
-function askThread(file: string): Promise<ProbeAnswer> {
+function askThread({ file, args }: Probed): Promise<ProbeAnswer> {
   // What the file prints while it is loaded is nobody's: its threads will say it again.
-  const workerData: Probed = { file }
+  const workerData: Probed = { file, args }
   const worker = new Worker(probeFile, { execArgv: [], env: threadEnv(), workerData, stdout: true, stderr: true })
   worker.stdout.resume()
   worker.stderr.resume()

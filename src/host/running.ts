@@ -48,12 +48,14 @@ export type RunningOptions = {
   readonly retire: (id: string, stamp: number) => Promise<void>
   /** An agent is in quarantine or paused: whoever waits for it need not. */
   readonly onDown: (id: string) => void
+  /** Agents came that were another process's, or nobody's. */
+  readonly onTaken: (ids: readonly string[]) => void
   readonly emit: (event: Event) => void
   readonly onGiveUp: () => void
 }
 
 export function createRunning(options: RunningOptions): Running {
-  const { versions, launcher, take, saveSupervision, retire, onDown, emit, onGiveUp } = options
+  const { versions, launcher, take, saveSupervision, retire, onDown, onTaken, emit, onGiveUp } = options
   let { desired } = options
   /** What came with the leases, for the start of each team's supervisor. */
   const kept = new Map<string, Supervision>()
@@ -121,7 +123,9 @@ export function createRunning(options: RunningOptions): Running {
 
   async function arrange(): Promise<void> {
     const taken = await holdings.takeMissing()
-    if (taken.length > 0) await apply()
+    if (taken.length === 0) return
+    await apply()
+    onTaken(taken)
   }
 
   async function change(next: Desired): Promise<Changes> {

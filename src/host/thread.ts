@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url'
-import { Worker } from 'node:worker_threads'
+import { type Transferable, Worker } from 'node:worker_threads'
 import type { Ended } from '../core/ending.ts'
 import type { HostFrame, ThreadFrame } from '../core/frames.ts'
 import type { Heap } from '../core/guard.ts'
@@ -14,6 +14,8 @@ export type Thread = {
   readonly ended: Promise<Ended>
   /** Sends a frame, together with the others of the same stretch of code. */
   post(frame: HostFrame): void
+  /** Sends a frame by itself, of which parts are moved. Throws what cannot be cloned. */
+  move(frame: HostFrame, transfer: readonly Transferable[]): void
   /** Who gets its frames, but for those of the shell and the log. */
   receive(receiver: (frame: ThreadFrame) => void): void
   /** Ends it as it is. */
@@ -95,6 +97,7 @@ export function startThread({ hard, zombieAfter, log, onReaped }: ThreadOptions)
     },
     ended: ended.promise,
     post: batched((frames: HostFrame[]) => worker.postMessage(frames)),
+    move: (frame, transfer) => worker.postMessage([frame], transfer),
     receive(next) {
       receiver = next
     },
@@ -125,7 +128,8 @@ function isFrame(value: unknown): value is ThreadFrame {
   return typeof value === 'object' && value !== null && 'kind' in value
 }
 
-async function heapOf(worker: Worker): Promise<Heap | undefined> {
+/** What a thread holds; undefined when it does not run. */
+export async function heapOf(worker: Worker): Promise<Heap | undefined> {
   try {
     const { total_heap_size: total, used_heap_size: used, external_memory: external } = await worker.getHeapStatistics()
     return { total, used, external }

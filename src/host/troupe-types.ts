@@ -85,6 +85,17 @@ export interface Changes {
     readonly stop: readonly string[]
     readonly start: readonly string[]
   }>
+  /** Absent where no database of documents is configured. */
+  readonly documents?: DocumentChanges | undefined
+}
+
+/** How far the documents of MongoDB could be read (`cut`: only `limit` of them), and those that brought no agent. */
+export interface DocumentChanges {
+  readonly kind: 'read' | 'cut' | 'failed'
+  readonly limit?: number | undefined
+  readonly error?: string | undefined
+  /** `runsOn`: the agent that it stood for before runs on as it was. */
+  readonly skipped: ReadonlyArray<{ readonly id: string; readonly reason: string; readonly runsOn: boolean }>
 }
 
 /** `standby`: another process has its lease. */

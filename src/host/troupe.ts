@@ -5,8 +5,10 @@ import { ActorError } from '../core/errors.ts'
 import type { Event } from '../core/events.ts'
 import { reloadIntervalOf } from '../sources/environment.ts'
 import { fileSource, valueSource } from '../sources/file.ts'
+import { withDocuments } from '../sources/with-documents.ts'
 import { changesOf } from './changes.ts'
 import { desire } from './desired.ts'
+import { createDocumentNews } from './document-news.ts'
 import { openParts, type Parts } from './parts.ts'
 import { createProbe } from './probe.ts'
 import { createSerial } from './serial.ts'
@@ -25,7 +27,8 @@ type Phase =
 export function createTroupe(options: TroupeOptions): Troupe {
   const { env = process.env, root = process.cwd(), log, watches = true } = options
   const node = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`
-  const source = typeof options.config === 'string' ? fileSource(resolve(root, options.config), env) : valueSource(options.config)
+  const config = typeof options.config === 'string' ? fileSource(resolve(root, options.config), env) : valueSource(options.config)
+  const source = withDocuments(config, env)
   const probe = createProbe()
   const listeners = new Set<(event: Event) => void>(options.onEvent ? [options.onEvent] : [])
   const ended = Promise.withResolvers<0 | 1>()
@@ -35,6 +38,7 @@ export function createTroupe(options: TroupeOptions): Troupe {
   let starting: Promise<void> | undefined
   let stopping: Promise<void> | undefined
   let nextReload: NodeJS.Timeout | undefined
+  const news = createDocumentNews(emit)
   // What is wrong was announced.
   const watcher = watchFiles(() => void reload().catch(() => {}))
 
@@ -58,14 +62,21 @@ export function createTroupe(options: TroupeOptions): Troupe {
   async function open(): Promise<Parts> {
     phase = { kind: 'starting', parts: undefined }
     const wanted = await source.read()
-    return openParts({ ...options, env, root, node, probe, wanted, emit, onGiveUp: () => ended.resolve(1) })
+    return openParts({ ...options, env, root, node, probe, wanted, emit, onGiveUp: () => ended.resolve(1), onDocumentsTaken })
+  }
+
+  /** A document may have changed or gone since this process read it, and no file's age would tell. */
+  function onDocumentsTaken(): void {
+    if (phase.kind === 'running') void reload().catch(() => {})
   }
 
   async function boot(): Promise<void> {
     const interval = reloadIntervalOf(env)
     opening = open()
+    opening.catch(() => source.close())
     const parts = await opening
     phase = { kind: 'starting', parts }
+    news.tell(parts.running.desired)
     watch(parts)
     if (stopping !== undefined) return
     await parts.start()
@@ -77,8 +88,8 @@ export function createTroupe(options: TroupeOptions): Troupe {
     if (watches) watcher.set([...source.files, ...running.desired.sources])
   }
 
-  async function desireNow({ settings }: Parts) {
-    return desire(await source.read(), settings)
+  async function desireNow({ settings, running }: Parts) {
+    return desire(await source.read(), settings, running.desired)
   }
 
   function reload(): Promise<Changes> {
@@ -86,6 +97,7 @@ export function createTroupe(options: TroupeOptions): Troupe {
       const now = parts()
       try {
         const desired = await desireNow(now)
+        if (stopping === undefined) news.tell(desired)
         const changes = await now.running.change(desired)
         watch(now)
         return changes
@@ -105,11 +117,13 @@ export function createTroupe(options: TroupeOptions): Troupe {
 
   async function end(grace: number): Promise<void> {
     clearTimeout(nextReload)
+    // What is being read would be waited for.
+    const closed = source.close()
     // Agents that are still starting are not waited for.
     const parts = await opening?.catch(() => undefined)
     if (parts) phase = { kind: 'stopping', parts }
     await parts?.close({ grace })
-    await serial.idle()
+    await Promise.all([serial.idle(), closed])
     watcher.close()
     phase = { kind: 'stopped', parts }
     ended.resolve(0)

@@ -92,6 +92,7 @@ function reasonsOf(
     isStoreAway: engine.office.patience.awaySince !== undefined,
     isInDoubt: engine.isInDoubt,
     unfit: unfit(),
+    isSourceUnread: running.desired.documents?.isKnown === false,
     zombies: threads.stats().zombies,
     parked: running.which().flatMap(({ id, status }) => (status === 'quarantined' ? [id] : [])),
     agents: views.map(({ id, status }) => ({ id, status, wasUp: launcher.wasUp(id) })),

@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import type * as z from 'zod'
+import type { AgentSpec } from '../core/agent.ts'
 import type { ErrorData, NewJob, TimerChange } from '../core/frames.ts'
-import type { Job, Message, Outgoing } from '../core/message.ts'
+import type { Delivery, Job, Message, Outgoing } from '../core/message.ts'
 import type { TurnCommit } from '../core/turn-state.ts'
+import type { Caller } from '../services/service.ts'
 import type { ClaimedJob, newJob } from '../store/functions/jobs.ts'
 import type { OutgoingMessage, WaitingMessage } from '../store/functions/messages.ts'
 import type { Turn } from '../store/functions/turns.ts'
@@ -39,6 +41,12 @@ function wireDelivery({ delivery, reply, outcome, isCounted }: TurnCommit): Pick
   }
   const { id, token } = delivery.job
   return { job: { id, lease_token: token, ...(outcome === 'done' && reply !== undefined && { result: JSON.parse(reply) }) } }
+}
+
+/** Who it is that uses a service in the turn of a delivery. */
+export function callerOf({ team, id: agent, type }: AgentSpec, delivery: Delivery): Caller {
+  const { id, type: name } = delivery.kind === 'message' ? delivery.message : delivery.job
+  return { team, agent, type, source: delivery.kind, id, name }
 }
 
 /** Only who asked gets a reply. */

@@ -80,7 +80,16 @@ const why = agentView.extend({
 })
 
 const ids = z.array(z.string()).readonly()
-const changes = z.object({ teams: z.array(z.object({ team: z.string(), stop: ids, start: ids })).readonly() })
+const documents = z.object({
+  kind: z.enum(['read', 'cut', 'failed']),
+  limit: maybe(z.int()),
+  error: maybe(z.string()),
+  skipped: z.array(z.object({ id: z.string(), reason: z.string(), runsOn: z.boolean() })).readonly(),
+})
+const changes = z.object({
+  teams: z.array(z.object({ team: z.string(), stop: ids, start: ids })).readonly(),
+  documents: maybe(documents),
+})
 
 const name = z.string().min(1)
 const agent = z.strictObject({ agent: name })

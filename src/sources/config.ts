@@ -48,10 +48,15 @@ export function placesIn(text: string, file: string): (path: Path) => string {
 /** Checks a config that comes as a value; CONFIG_INVALID with one line per fault: path, what was found, what was expected. */
 export function checkConfig(raw: unknown): Config {
   const result = configSchema.safeParse(raw)
-  if (!result.success) throw invalid(result.error.issues.flatMap(leaves).map((issue) => describe(issue, raw)))
+  if (!result.success) throw invalid(faultLines(result.error, raw))
   const faults = sameIds(result.data).map(({ id, path }) => `${pathText(path)}: the id "${id}" is used twice`)
   if (faults.length > 0) throw invalid(faults)
   return result.data
+}
+
+/** One line for each fault that a schema finds in a value: path, what was found, what was expected. */
+export function faultLines({ issues }: z.core.$ZodError, raw: unknown): string[] {
+  return issues.flatMap(leaves).map((issue) => describe(issue, raw))
 }
 
 /** The ids that an entry of the config stands for. */
@@ -103,9 +108,14 @@ function leaves(issue: z.core.$ZodIssue): z.core.$ZodIssue[] {
 
 function describe(issue: z.core.$ZodIssue, raw: unknown): string {
   const found = valueAt(raw, issue.path)
-  const shown = found === undefined ? 'nothing' : JSON.stringify(found)
+  const shown = found === undefined ? 'nothing' : withoutLogin(JSON.stringify(found))
   if (issue.code === 'unrecognized_keys') return `${pathText(issue.path)}: no such setting, ${alternative(issue.path)}`
   return `${pathText(issue.path)}: found ${shown.slice(0, 80)}, ${expectation(issue)}`
+}
+
+/** An address that stands where it does not belong may have a password in it. */
+function withoutLogin(text: string): string {
+  return text.replace(/:\/\/[^"\s]*@/g, '://…@')
 }
 
 /** What to write instead of a setting that there is not. */

@@ -20,6 +20,7 @@ export function fileSource(file: string, env: Environment): Source {
       const { mtimeMs } = await stat(file)
       return { config: parseConfig(text, { file, env }), where: placesIn(text, file), changedAt: Math.floor(mtimeMs) }
     },
+    close: async () => {},
   }
 }
 
@@ -28,5 +29,6 @@ export function valueSource(config: ConfigInput): Source {
   return {
     files: [],
     read: async () => ({ config: checkConfig(config), where: (path) => path.join('.'), changedAt: 0 }),
+    close: async () => {},
   }
 }

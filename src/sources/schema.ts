@@ -1,10 +1,16 @@
 import * as z from 'zod'
 import { agentDefaults, leaseDefaults } from '../core/agent.ts'
 import { defaults } from '../core/spec.ts'
+import { httpSettings, originPattern } from './http-settings.ts'
+import { llmSettings } from './llm-settings.ts'
 import { duration, size, span } from './units.ts'
 
 const count = z.int().positive()
-const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9:._-]{0,127}$/, { error: 'expected letters, digits and : . _ - (at most 128)' })
+/** What agents, their types and teams may be called. */
+export const agentName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9:._-]{0,127}$/, {
+  error: 'expected letters, digits and : . _ - (at most 128)',
+})
+const name = agentName
 const { child, team } = defaults
 
 /** What may be set for one agent; everything but id and type has a default. */
@@ -46,11 +52,19 @@ export const agentSettings = z.strictObject({
       poll: span.default(agentDefaults.memory.poll),
     })
     .prefault({}),
+  origins: z.array(originPattern).default([]).describe('Where it may connect beside what its actor file says'),
+  http: z
+    .strictObject({
+      rate: z.number().positive().max(100_000).optional().describe('Requests in a second; no limit by default'),
+      concurrency: count.max(10_000).default(agentDefaults.http.concurrency).describe('Requests at a time; more wait'),
+    })
+    .prefault({}),
   maxLoad: count.default(agentDefaults.maxLoad).describe('Jobs it may hold at a time'),
 })
 export type AgentSettings = z.output<typeof agentSettings>
 
-const teamSettings = z.strictObject({
+/** A team of a config file. */
+export const teamSettings = z.strictObject({
   id: name,
   strategy: z.enum(['one_for_one', 'one_for_all', 'rest_for_one']).default(team.strategy),
   intensity: z
@@ -71,6 +85,15 @@ const leases = z
   })
   .prefault({})
 
+/** Where documents are that say which agents run beside those of the file. */
+export const mongodbSettings = z.strictObject({
+  uri: z.string().min(1),
+  database: z.string().min(1).default('bazaar'),
+  collection: z.string().min(1).default('agents'),
+  team: name.default('bazaar').describe('The team that agents of documents join, of the file or of their own'),
+})
+export type MongodbSettings = z.output<typeof mongodbSettings>
+
 /** A config file: which teams of which agents run, and where. */
 export const configSchema = z.strictObject({
   $schema: z.string().optional(),
@@ -82,16 +105,12 @@ export const configSchema = z.strictObject({
     })
     .prefault({}),
   leases,
+  http: httpSettings,
+  llm: llmSettings.prefault({}),
   teams: z.array(teamSettings).min(1),
   sources: z
     .strictObject({
-      mongodb: z
-        .strictObject({
-          uri: z.string().min(1),
-          database: z.string().min(1).default('bazaar'),
-          collection: z.string().min(1).default('agents'),
-        })
-        .optional(),
+      mongodb: mongodbSettings.optional(),
     })
     .prefault({}),
 })

@@ -7,11 +7,14 @@ import { checkName, checkNumber } from './checks.ts'
 import { Ending } from './ending.ts'
 import { toJson } from './json.ts'
 import { createKeys, type Keys, uuidOf } from './keys.ts'
+import { createLlmClient } from './llm.ts'
 import { makeJob, makeMessage } from './outgoing.ts'
 import { answered, createSteps, request } from './requests.ts'
 import type { Draft } from './state.ts'
 import { createTimers } from './timers.ts'
 import { assertOpen, type Resident, type Turn } from './turn.ts'
+import { createTurnHttp } from './turn-http.ts'
+import { createUse } from './uses.ts'
 
 export type TurnFrame = Extract<HostFrame, { kind: 'turn' }>
 
@@ -45,6 +48,8 @@ export function createContext(actor: Resident, turn: Turn, frame: TurnFrame, dra
       },
     },
     db: database(actor, turn, keys),
+    http: createTurnHttp(actor, turn),
+    llm: createLlmClient(createUse(actor, turn)),
     step: createSteps(actor, turn) as Context['step'],
     id: (name) => keys.id(name),
     ...endings,

@@ -1,5 +1,6 @@
 import type { Definition } from '../actor.ts'
 import { ActorError } from '../core/errors.ts'
+import { isOriginPattern } from '../core/origin.ts'
 import { isSchema } from './schema.ts'
 
 type Fields = Readonly<Record<string, unknown>>
@@ -10,7 +11,7 @@ const fields: Readonly<Record<keyof Definition, (value: unknown, name: string) =
   messages: faultsOfSchemas,
   jobs: faultsOfSchemas,
   sql: faultsOfNames,
-  origins: faultsOfNames,
+  origins: faultsOfOrigins,
   persist: (value, name) => (typeof value === 'boolean' ? [] : [`${name} is ${kindOf(value)}, expected true or false`]),
   init: faultsOfFunction,
   receive: (value, name) => faultsOfEach(value, name, faultsOfFunction),
@@ -48,6 +49,15 @@ function missingHandlers(definition: Fields, schemas: string, handlers: string):
   return Object.keys(listed)
     .filter((type) => !Object.hasOwn(handled, type))
     .map((type) => `${schemas}.${type} has no handler ${handlers}.${type}`)
+}
+
+function faultsOfOrigins(value: unknown, name: string): readonly string[] {
+  const faults = faultsOfNames(value, name)
+  const wrong = faults.length > 0 ? [] : (value as readonly string[]).filter((one) => !isOriginPattern(one))
+  return [
+    ...faults,
+    ...wrong.map((one) => `${name} has "${one}", expected an origin like https://api.example.com, https://*.example.com, or *`),
+  ]
 }
 
 function faultsOfSchemas(value: unknown, name: string): readonly string[] {

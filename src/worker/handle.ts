@@ -7,7 +7,7 @@ import { Ending } from './ending.ts'
 import { toErrorData } from './error-data.ts'
 import { toJson } from './json.ts'
 import { parse } from './schema.ts'
-import { closeTurn, openTurn, type Resident } from './turn.ts'
+import { closeTurn, leaveTurn, openTurn, type Resident } from './turn.ts'
 
 export type Outcome = Extract<ThreadFrame, { kind: 'ended' }>['outcome']
 
@@ -26,7 +26,7 @@ export async function runTurn(actor: Resident, frame: TurnFrame, abort: Abort): 
   } catch (thrown) {
     return failure(thrown, turn.name)
   } finally {
-    turn.isOver = true
+    leaveTurn(turn)
   }
 }
 

@@ -92,6 +92,9 @@ export function createIncarnation(port: Port, onEnd: () => void) {
         case 'answer':
           if (life.phase === 'running') life.actor.calls.settle(frame.call, frame.answer)
           return
+        case 'used':
+          if (life.phase === 'running') life.actor.calls.used(frame.call, frame.outcome)
+          return
         case 'abort':
           return abort(frame)
         case 'load':

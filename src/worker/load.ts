@@ -1,28 +1,8 @@
-import { pathToFileURL } from 'node:url'
 import type { Definition } from '../actor.ts'
-import { ActorError } from '../core/errors.ts'
 import { readDefinition } from './definition.ts'
+import { importFile } from './import-file.ts'
 
 /** Imports an actor file; MODULE_INVALID with its cause when it cannot be loaded or is none. `file` is a path or a file URL. */
 export async function loadDefinition(file: string): Promise<Definition> {
-  const url = file.startsWith('file:') ? file : pathToFileURL(file).href
-  return readDefinition(await importFile(url, file), file)
-}
-
-async function importFile(url: string, file: string): Promise<Readonly<Record<string, unknown>>> {
-  try {
-    return await import(url)
-  } catch (cause) {
-    const message = cause instanceof Error ? cause.message : String(cause)
-    const place = cause instanceof Error ? placeOf(cause) : undefined
-    const says = `${file} cannot be loaded: ${message}${place === undefined ? '' : ` (${place})`}`
-    throw new ActorError('MODULE_INVALID', says, { cause, details: { file, ...(place !== undefined && { place }) } })
-  }
-}
-
-/** File and line: a syntax error's stack begins with them, any other error's first frame in a file has them. */
-function placeOf({ stack = '' }: Error): string | undefined {
-  const [, syntax] = /^((?:file:\/\/)?[/A-Za-z].*:\d+)\n/.exec(stack) ?? []
-  const [, thrown] = /^ +at .*?(file:\/\/[^\s()]+:\d+):\d+\)?$/m.exec(stack) ?? []
-  return (syntax ?? thrown)?.replace(/^file:\/\//, '')
+  return readDefinition(await importFile(file), file)
 }

@@ -9,7 +9,7 @@ import { createPort } from './port.ts'
 
 /** The entry of an actor's thread. It hosts the actors it is told to load; today that is one. */
 function main(host: NonNullable<typeof parentPort>): void {
-  const port = createPort((frames) => host.postMessage(frames))
+  const port = createPort((frames, transfer) => host.postMessage(frames, transfer))
   const actors = new Map<string, ReturnType<typeof createIncarnation>>()
   // What has no context is of the thread's actor, as long as there is one only.
   const owner = () => (actors.size === 1 ? (actors.keys().next().value ?? null) : null)

@@ -10,14 +10,31 @@ import type { Port } from './port.ts'
 import { issueTextFor, parse } from './schema.ts'
 import { createState, type Draft } from './state.ts'
 import { createTimers } from './timers.ts'
-import { assertOpen, closeTurn, openTurn, type Resident, type Turn } from './turn.ts'
+import { assertOpen, closeTurn, leaveTurn, openTurn, type Resident, type Turn } from './turn.ts'
+import { connectHttp, createTurnHttp } from './turn-http.ts'
 
 export type LoadFrame = Extract<HostFrame, { kind: 'load' }>
 
-const sends = ['tell', 'broadcast', 'ask', 'step', 'id', 'fatal', 'retry', 'jobs.create', 'db.write', 'db.call', 'db.read']
+const sends = [
+  'tell',
+  'broadcast',
+  'ask',
+  'step',
+  'id',
+  'fatal',
+  'retry',
+  'jobs.create',
+  'db.write',
+  'db.call',
+  'db.read',
+  'llm.text',
+  'llm.object',
+]
 
 /** Makes an actor of its file and args, all but its init. */
 export async function createResident(load: LoadFrame, port: Port): Promise<Resident> {
+  // Before the actor's file, which may look for a dispatcher.
+  const link = load.http && connectHttp(load.http)
   const definition = await loadDefinition(load.file)
   return {
     id: load.actor,
@@ -25,8 +42,9 @@ export async function createResident(load: LoadFrame, port: Port): Promise<Resid
     args: await parseArgs(definition, load),
     sql: new Set(load.sql),
     state: definition.persist ? createState(load.state, { isSaved: true }) : createState(null, { isSaved: false }),
-    calls: createCalls(load.actor, port.send),
+    calls: createCalls(load.actor, port),
     log: createLog(load.actor, port.log),
+    link,
     send: port.send,
   }
 }
@@ -53,7 +71,7 @@ export async function runInit(actor: Resident, abort: Abort): Promise<Effects> {
   } catch (thrown) {
     throw startError(`init of "${actor.id}"`, thrown)
   } finally {
-    turn.isOver = true
+    leaveTurn(turn)
   }
 }
 
@@ -68,6 +86,7 @@ function createInitContext(actor: Resident, turn: Turn, draft: Draft): InitConte
     ...refusals(sends, 'is not there in init, which may set the state and timers and no more: let it set a timer that starts the work'),
     ...always(actor),
     ...createTimers(actor, turn),
+    http: createTurnHttp(actor, turn),
     get signal() {
       return turn.abort.signal
     },
@@ -83,13 +102,19 @@ function createInitContext(actor: Resident, turn: Turn, draft: Draft): InitConte
 
 /** Runs stop, which may close what the actor opened. */
 export async function runStop(actor: Resident, abort: Abort): Promise<void> {
+  const turn = openTurn(0, 'stop', abort)
   const ctx: StopContext = {
     ...refusals([...sends, 'every', 'after', 'cancel'], 'is not there in stop: nothing of it would be committed'),
     ...(always(actor) as Omit<Context, 'signal' | 'state'>),
+    http: createTurnHttp(actor, turn),
     get signal() {
       return abort.signal
     },
     state: actor.state.value as object,
   }
-  await actor.definition.stop?.(ctx)
+  try {
+    await actor.definition.stop?.(ctx)
+  } finally {
+    leaveTurn(turn)
+  }
 }

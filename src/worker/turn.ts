@@ -4,6 +4,7 @@ import type { Effects, NewJob, ThreadFrame, TimerChange } from '../core/frames.t
 import type { JsonText, Outgoing } from '../core/message.ts'
 import type { Abort } from './abort.ts'
 import type { Calls } from './calls.ts'
+import type { HttpLink } from './http.ts'
 import type { State } from './state.ts'
 
 /** An actor that runs in this thread: what its turns share. */
@@ -15,6 +16,8 @@ export type Resident = {
   readonly state: State
   readonly calls: Calls
   readonly log: Log
+  /** To the host's pool. */
+  readonly link: HttpLink | undefined
   send(frame: ThreadFrame): void
 }
 
@@ -25,6 +28,8 @@ export type Turn = {
   readonly name: string
   readonly abort: Abort
   readonly collected: Collected
+  /** Called when it is over. */
+  readonly ends: (() => void)[]
   isOver: boolean
 }
 
@@ -39,7 +44,13 @@ export type Collected = {
 
 /** Begins a turn. */
 export function openTurn(number: number, name: string, abort: Abort): Turn {
-  return { number, name, abort, collected: { messages: [], jobs: [], writes: [], timers: [], steps: false }, isOver: false }
+  return { number, name, abort, collected: { messages: [], jobs: [], writes: [], timers: [], steps: false }, ends: [], isOver: false }
+}
+
+/** Nothing of a turn goes on. */
+export function leaveTurn(turn: Turn): void {
+  turn.isOver = true
+  for (const end of turn.ends.splice(0)) end()
 }
 
 /** Ends a turn: what was collected is what it does. */

@@ -194,7 +194,7 @@ export class World {
     this.#isAlive = true
     this.#mailbox = createMailbox({ capacity: 10_000 })
     const turns = createTurns(policy, this.saved.version)
-    const { state } = reduce(turns, { kind: 'loaded', effects: nothing }, { now: this.now, random: 0 })
+    const { state } = reduce(turns, { kind: 'loaded', effects: nothing }, { now: this.now, wallNow: this.now, random: 0 })
     const ready = [...this.rows.values()].filter(({ status }) => status === 'ready')
     for (const row of ready) row.token = this.#token
     this.#mailbox.put(
@@ -209,7 +209,7 @@ export class World {
   }
 
   #feed(input: TurnInput): void {
-    const { state, effects } = reduce(this.#turns, input, { now: this.now, random: this.#random() })
+    const { state, effects } = reduce(this.#turns, input, { now: this.now, wallNow: this.now, random: this.#random() })
     this.#turns = state
     if (state.ended.length > aheadLimit) throw new Error('It ran too far ahead')
     for (const effect of effects) this.#perform(effect)
@@ -260,6 +260,8 @@ export class World {
         return
       case 'ready':
       case 'refuseStart':
+      case 'blocked':
+      case 'unblocked':
       case 'threw':
       case 'drained':
         return

@@ -21,7 +21,7 @@ class Story {
   }
 
   feed(input: TurnInput): this {
-    const { state, effects } = reduce(this.state, input, { now: this.now, random: 0 })
+    const { state, effects } = reduce(this.state, input, { now: this.now, wallNow: this.now, random: 0 })
     this.state = state
     this.#told.push(...effects.map(tell))
     return this
@@ -41,9 +41,13 @@ class Story {
     const effects = { ...nothing, ...(state !== undefined && { state }) }
     return this.feed({ kind: 'ended', turn, outcome: { kind: 'done', reply: 'null', effects } })
   }
-  threw(turn: number, more: { isFinal?: boolean; retryIn?: number; code?: string } = {}): this {
-    const { isFinal = false, code, ...rest } = more
-    return this.feed({ kind: 'ended', turn, outcome: { kind: 'threw', error: { ...error, ...(code && { code }) }, isFinal, ...rest } })
+  threw(turn: number, more: { isFinal?: boolean; retryIn?: number; code?: string; details?: object } = {}): this {
+    const { isFinal = false, code, details, ...rest } = more
+    return this.feed({
+      kind: 'ended',
+      turn,
+      outcome: { kind: 'threw', error: { ...error, ...(code && { code }), ...(details && { details: { ...details } }) }, isFinal, ...rest },
+    })
   }
   verdict(turn: number, verdict: Verdict = { kind: 'ok' }): this {
     return this.feed({ kind: 'verdict', turn, round: this.state.round, verdict })
@@ -97,10 +101,13 @@ function tell(effect: TurnEffect): string {
       return `restart ${effect.reason}`
     case 'refuseStart':
       return `refuse ${effect.error.message}`
+    case 'blocked':
+      return `blocked for ${effect.after}: ${effect.reason}`
     case 'ready':
     case 'discard':
     case 'kill':
     case 'drained':
+    case 'unblocked':
       return effect.kind
   }
 }
@@ -409,5 +416,36 @@ describe('init', () => {
       ['discard', 'refuse no JSON', 'drained'],
       ['discard', 'refuse Its turn is stale: lease', 'drained'],
     ])
+  })
+})
+
+describe('who is blocked', () => {
+  test('tries the same message again later, and no attempt is counted', () => {
+    const story = new Story().take('m')
+    story.told()
+    story.threw(1, { code: 'BLOCKED', details: { reason: 'no key' } })
+    expect(story.told()).toEqual(['blocked for 60000: no key', 'hold m 0 for 60000', 'commit 1 retry in 60000 counted'])
+    expect(story.state.blocked).toEqual({ what: 'message note', reason: 'no key', until: 60_000 })
+    story.take('m').done(2)
+    expect(story.told()).toContain('unblocked')
+    expect(story.state.blocked).toBe(undefined)
+  })
+
+  test('gives a job back, and is not unblocked by what is of another type', () => {
+    const story = new Story().job('j')
+    story.told()
+    story.threw(1, { code: 'BUDGET_EXCEEDED', details: { reason: 'spent', until: 5_000 } })
+    expect(story.told()).toEqual(['blocked for 5000: spent', 'commit 1 released'])
+    story.take('m').done(2)
+    expect(story.state.blocked).toMatchObject({ reason: 'spent' })
+    story.job('j').done(3)
+    expect(story.state.blocked).toBe(undefined)
+  })
+
+  test('is none that wants no other attempt', () => {
+    const story = new Story().take('m')
+    story.told()
+    story.threw(1, { code: 'BLOCKED', isFinal: true })
+    expect(story.told().at(-1)).toContain('dead')
   })
 })

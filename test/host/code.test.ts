@@ -48,12 +48,46 @@ test('names a version by its contents: a change of an import is another version,
   expect(await readdir(files.folder)).toEqual([second.hash])
 })
 
+test('copies the file of a task with what it imports, and a change of it is another version', async () => {
+  const task = "new URL('./lib/detect.ts#score', import.meta.url)"
+  await using files = await project({
+    'actors/scanner.ts': `const headers = { accept: '*/*' }\nexport default () => [headers, ${task}] /* as written */\n`,
+    'actors/lib/detect.ts': "import { edge } from './edge.ts?raw'\nexport const score = () => edge\n",
+    'actors/lib/edge.ts': 'export const edge = 1\n',
+  })
+  const entry = join(files.root, 'actors/scanner.ts')
+  const first = await copyVersion(entry, files)
+  expect(first.sources.map((path) => path.slice(files.root.length + 1))).toEqual([
+    'actors/lib/detect.ts',
+    'actors/lib/edge.ts',
+    'actors/scanner.ts',
+  ])
+  await writeFile(join(files.root, 'actors/lib/edge.ts'), 'export const edge = 2\n')
+  expect((await copyVersion(entry, files)).hash).not.toBe(first.hash)
+})
+
+test('a URL on another base, and one that is written in a comment or put together, is no file of the actor', async () => {
+  const lines = [
+    "new URL('./v1/markets', 'https://example.org')",
+    "new URL('./v1/markets', base)",
+    "/* new URL('./gone.ts#f', import.meta.url) */ 1",
+    '// it does not: new URL("./gone.ts#f", import.meta.url)',
+    `new URL(\`./\${base}.ts\`, import.meta.url)`,
+    "new URL(\n  './lib/a%20b.ts#f',\n  import.meta.url,\n)",
+  ]
+  await using files = await project({ 'actors/scanner.ts': lines.join('\n'), 'actors/lib/a b.ts': '' })
+  const { sources } = await copyVersion(join(files.root, 'actors/scanner.ts'), files)
+  expect(sources.map((path) => path.slice(files.root.length + 1))).toEqual(['actors/lib/a b.ts', 'actors/scanner.ts'])
+})
+
 test('names the file that is missing, and refuses imports from outside of the project', async () => {
-  await using files = await project({ 'actors/scanner.ts': scanner, 'actors/spy.ts': "import '../../outside.ts'\n" })
+  const odd = { 'actors/spy.ts': "import '../../outside.ts'\n", 'actors/odd.ts': "import './a%2Fb.ts'\n" }
+  await using files = await project({ 'actors/scanner.ts': scanner, ...odd })
   await expect(copyVersion(join(files.root, 'actors/scanner.ts'), files)).rejects.toThrow(
     /Cannot read .*lib\/edge\.ts, which .*scanner\.ts needs/,
   )
   await expect(copyVersion(join(files.root, 'actors/spy.ts'), files)).rejects.toThrow(/outside of the project/)
+  await expect(copyVersion(join(files.root, 'actors/odd.ts'), files)).rejects.toThrow(/odd\.ts imports ".\/a%2Fb\.ts", which names no file/)
 })
 
 test('a copy outside of the project still finds troupe/actor and packages', async () => {

@@ -228,6 +228,9 @@ export function createFakeChild(id: string, actor: FakeActor, incarnation = 1): 
       send(frame)
       return frame
     },
+    move(frame) {
+      received.push(frame)
+    },
     post(frame) {
       received.push(frame)
       if (!isAlive) return

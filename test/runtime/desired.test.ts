@@ -1,9 +1,11 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Desired, desire } from '../../src/host/desired.ts'
 import { createProbe } from '../../src/host/probe.ts'
+import { readAgentDocument } from '../../src/sources/agent-document.ts'
 import { fileSource } from '../../src/sources/file.ts'
+import { joinDocuments } from '../../src/sources/join-documents.ts'
 
 const root = join(import.meta.dirname, '../..')
 const header = "import { defineActor } from 'troupe/actor'\n"
@@ -91,4 +93,26 @@ test('runs only the type of AGENT_MODE, and lists the types when there is no suc
   expect(await refusal(agents, { AGENT_MODE: 'trader' })).toBe(
     'CONFIG_INVALID AGENT_MODE is "trader", expected a type of the config: plain, two_words',
   )
+})
+
+test('a document brings its agent and the file to watch, but not the age of its actor file', async () => {
+  const file = join(folder, 'team.yaml')
+  await writeFile(file, 'teams:\n  - id: one\n    agents:\n      - { id: a, type: plain }\n')
+  const later = new Date(Date.now() + 3_600_000)
+  await utimes(join(folder, 'two_words.ts'), later, later)
+  const document = (agent_id: string, agent_type: string) =>
+    readAgentDocument({ _id: agent_id, agent_id, agent_type, name: 'N', managed: true, status: 'available' })
+  const wanted = await fileSource(file, {}).read()
+  const documents = [document('d', 'two_words'), document('e', 'to_come')]
+  const joined = joinDocuments(wanted, { kind: 'read', documents, limit: 10 }, 'bazaar')
+  const options = { root, actors: folder, code: join(folder, 'code'), env: {}, probe }
+  const [before, { teams, sources, stamp }] = [await desire(wanted, options), await desire(joined, options)]
+  expect([teams.map(({ id, children }) => [id, children.map((child) => child.id)]), stamp]).toEqual([
+    [
+      ['one', ['a']],
+      ['bazaar', ['d']],
+    ],
+    before.stamp,
+  ])
+  expect(sources).toEqual(expect.arrayContaining(['two_words.ts', 'to_come.ts', 'to-come.ts'].map((name) => join(folder, name))))
 })

@@ -17,6 +17,16 @@ test('fills in every default', () => {
     name: 'troupe',
     store: { kind: 'auto', folder: '.troupe' },
     leases: { agents: 15_000, jobs: 60_000 },
+    http: { connections: 16, keepAlive: 4_000, retries: 2, origins: {} },
+    llm: {
+      concurrency: 8,
+      queue: 1_000,
+      timeout: 60_000,
+      maxPromptTokens: 32_000,
+      maxTokens: 4_096,
+      prices: {},
+      budget: {},
+    },
     sources: {},
     teams: [
       {
@@ -42,6 +52,8 @@ test('fills in every default', () => {
             hangAfter: 10_000,
             memory: { soft: 256 * 2 ** 20, hard: 2 ** 30, poll: 250 },
             maxLoad: 5,
+            origins: [],
+            http: { concurrency: 64 },
           },
         ],
       },
@@ -121,7 +133,12 @@ test('refuses what is not YAML, naming the line', () => {
 test('puts environment variables in, and leaves a source out whose variable is unset', () => {
   const text = `${minimal}sources:\n  mongodb: { uri: "\${MONGODB_URI}" }\n`
   expect(parse(text, { MONGODB_URI: 'mongodb://x' }).sources).toEqual({
-    mongodb: { uri: 'mongodb://x', database: 'bazaar', collection: 'agents' },
+    mongodb: { uri: 'mongodb://x', database: 'bazaar', collection: 'agents', team: 'bazaar' },
   })
   expect(parse(text).sources).toEqual({})
+})
+
+test('shows no login of an address that stands where it does not belong', () => {
+  const [fault] = faultsOf(`${minimal}sources:\n  mongodb: "mongodb://me:p@ss@host/x"\n`)
+  expect(fault).toBe('troupe.yaml:6:12: sources.mongodb: found "mongodb://…@host/x", expected object')
 })

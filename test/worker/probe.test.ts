@@ -12,7 +12,7 @@ const entry = fileURLToPath(new URL('../../src/worker/probe.ts', import.meta.url
 
 /** What a probe thread says of a file, and how it ends. */
 async function probe(file: string): Promise<{ answer: ProbeAnswer | undefined; code: number }> {
-  const worker = new Worker(entry, { execArgv: [], workerData: { file } })
+  const worker = new Worker(entry, { execArgv: [], workerData: { file, args: [] } })
   let answer: ProbeAnswer | undefined
   worker.on('message', (message: ProbeAnswer) => {
     answer = message

@@ -1,0 +1,119 @@
+import type { MessagePort } from 'node:worker_threads'
+import { ActorError } from '../core/errors.ts'
+import { createSender } from '../core/http-sender.ts'
+import { type Bytes, eachFrame, type RequestLimits, sizesOf, toHost, unpackHeaders } from '../core/http-wire.ts'
+import { isAllowed, originOf } from '../core/origin.ts'
+import { type Asked, createExchange, type Dispatch, type HostExchange } from './http-exchange.ts'
+import { createGate } from './http-gate.ts'
+import { denial, type HttpRights, type HttpSettings, withSecrets } from './http-policy.ts'
+import { createTraffic, type Traffic } from './http-traffic.ts'
+
+export type HttpPortOptions = {
+  readonly port: MessagePort
+  readonly rights: HttpRights
+  readonly settings: HttpSettings
+  readonly dispatch: Dispatch
+  readonly onDenied: (origin: string) => void
+  readonly onTraffic: (origin: string, traffic: Readonly<Traffic>) => void
+}
+
+/** Requests of one agent that may wait for their turn. */
+const line = 1_000
+/** Ms between two reports of an agent's traffic. */
+const reportEvery = 10_000
+
+const sizes = sizesOf(toHost)
+
+/** Serves one incarnation's port: its requests end with it. */
+export function serveHttpPort({ port, rights, settings, dispatch, onDenied, onTraffic }: HttpPortOptions): void {
+  const exchanges = new Map<number, HostExchange>()
+  const sender = createSender((frames, transfer) => port.postMessage(frames, transfer))
+  const gate = createGate({ concurrency: rights.concurrency, rate: rights.rate, line })
+  const traffic = createTraffic(onTraffic, reportEvery)
+
+  function take(frames: readonly unknown[], op: number, id: number, at: number): void {
+    if (op === toHost.open.op) return open(readAsked(frames, id, at))
+    const exchange = exchanges.get(id)
+    if (!exchange) return // over
+    const value = frames[at + 2]
+    if (op === toHost.data.op) exchange.data(value as Bytes)
+    else if (op === toHost.end.op) exchange.end()
+    else if (op === toHost.abort.op) exchange.abort()
+    else exchange.ack(Number(value))
+  }
+
+  function open(asked: Asked): void {
+    const origin = originOf(asked.origin) ?? asked.origin
+    const began = performance.now()
+    let isIn = false
+    const exchange = createExchange({
+      asked: { ...asked, origin },
+      headers: withSecrets(asked.headers, settings.origins[origin]?.headers),
+      retries: settings.origins[origin]?.retries ?? settings.retries,
+      sender,
+      dispatch,
+      onTransfer(kind, bytes) {
+        traffic.of(origin)[kind] += bytes
+      },
+      onRetry() {
+        traffic.of(origin).retried += 1
+      },
+      onOver(how) {
+        exchanges.delete(asked.id)
+        const counts = traffic.of(origin)
+        if (how !== 'done') counts[how] += 1
+        counts.slowest = Math.max(counts.slowest, Math.round(performance.now() - began))
+        if (isIn) gate.leave()
+        else leaveLine?.()
+      },
+    })
+    exchanges.set(asked.id, exchange)
+    traffic.of(origin).requests += 1
+    let leaveLine: (() => void) | undefined
+    if (!isAllowed(origin, rights.origins)) {
+      traffic.of(origin).denied += 1
+      onDenied(origin)
+      return exchange.fail(denial(rights, origin))
+    }
+    leaveLine = gate.enter(() => {
+      isIn = true
+      exchange.begin()
+    })
+    if (!leaveLine) exchange.fail(new ActorError('HANDLER_FAILED', `${line} requests of "${rights.id}" wait already`))
+  }
+
+  function close(): void {
+    for (const exchange of exchanges.values()) exchange.abort()
+    gate.close()
+    traffic.flush()
+  }
+
+  port.on('message', (frames: readonly unknown[]) => {
+    try {
+      if (!eachFrame(frames, sizes, (op, id, at) => take(frames, op, id, at))) throw new TypeError('A frame that is none of ours')
+    } catch {
+      // Whatever an actor has posted there, this port speaks HTTP only.
+      port.close()
+    }
+  })
+  port.on('close', close)
+  // It is the actor's thread that keeps it open.
+  port.unref()
+}
+
+/** Throws a TypeError for what our end in the actor's thread would not send. */
+function readAsked(frames: readonly unknown[], id: number, at: number): Asked {
+  const [method, origin, path, headers, body, limits] = frames.slice(at + 2, at + toHost.open.items)
+  const isText = [method, origin, path, headers].every((text) => typeof text === 'string')
+  const isBody = body === null || body === true || typeof body === 'string' || body instanceof Uint8Array
+  if (!isText || !isBody || typeof limits !== 'object') throw new TypeError('A request that is none of ours')
+  return {
+    id,
+    method: method as string,
+    origin: origin as string,
+    path: path as string,
+    headers: unpackHeaders(headers as string),
+    body: body as Asked['body'],
+    limits: limits as RequestLimits | null,
+  }
+}

@@ -1,0 +1,218 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Got } from './actors/client.ts'
+import { type Client, openPool, type Pool } from './http-pool.ts'
+import { type HttpServer, startHttpServer } from './http-server.ts'
+
+const ways = ['fetch', 'http', 'request'] as const
+type Way = (typeof ways)[number]
+
+let server: HttpServer
+let pool: Pool
+let client: Client
+beforeAll(async () => {
+  server = await startHttpServer()
+  pool = openPool({ retries: 0 })
+  client = await pool.client()
+})
+afterAll(async () => {
+  await pool?.[Symbol.asyncDispose]()
+  await server?.[Symbol.asyncDispose]()
+})
+
+const at = (path: string) => `${server.origin}${path}`
+const ask = (how: Way, path: string, more: object = {}) => client.run<Got>('ask', { how, url: at(path), ...more })
+const fails = (how: Way, url: string, more: object = {}) => client.run<Record<string, unknown>>('fails', { how, url, ...more })
+
+describe.each(ways)('by %s', (how) => {
+  test('a request arrives as it was sent, and its answer too', async () => {
+    const { status, text } = await ask(how, '/echo?a=1&b=%20', { method: 'PUT', headers: { 'x-one': '1' }, body: 'h\u00e9llo' })
+    const { method, search, rawHeaders, body } = JSON.parse(text)
+    expect({ status, method, search, body }).toEqual({ status: 200, method: 'PUT', search: '?a=1&b=%20', body: 'hÃ©llo' })
+    expect(rawHeaders.map((one: string) => one.toLowerCase())).toEqual(expect.arrayContaining(['x-one', '1', 'content-length', '6']))
+  })
+
+  test('repeated headers come one by one', async () => {
+    const { headers, cookies, text } = await ask(how, '/repeated')
+    const found = { twice: headers['x-twice'], latin: headers['x-latin'], cookies, text }
+    expect(found).toEqual({ twice: 'one, two', latin: 'café', cookies: ['a=1', 'b=2'], text: 'ok' })
+  })
+
+  test('a form arrives with its file', async () => {
+    const { rawHeaders, body } = await client.run<{ rawHeaders: string[]; body: string }>('form', { how, url: at('/echo') })
+    expect(rawHeaders.find((value) => value.startsWith('multipart/form-data; boundary='))).toBeDefined()
+    expect(body).toMatch(/name="name"\r\n\r\nvalue\r\n[\s\S]*filename="file.txt"\r\n[\s\S]*contents\r\n/)
+  })
+
+  test('a body in chunks arrives whole', async () => {
+    const sent = await client.run('upload', { how, url: at('/upload'), bytes: 1_000_000 })
+    expect(sent).toMatchObject({ bytes: 1_000_000 })
+  })
+
+  test('chunks arrive as they are sent, in order', async () => {
+    const { text } = await client.run<{ text: string }>('read', { how, url: at('/sse?n=20&every=1') })
+    expect(text).toBe(Array.from({ length: 20 }, (_, n) => `data: ${n}\n\n`).join(''))
+  })
+
+  test('an abort before, while nobody answers, and in the middle: the caller sees its reason, and the server the end', async () => {
+    expect(await client.run('abort', { how, url: at(`/echo?${how}`), at: 'before' })).toBe('the reason')
+    expect(await client.run('abort', { how, url: at(`/silent?${how}`), at: 'head' })).toBe('the reason')
+    expect(await client.run('abort', { how, url: at(`/stuck?${how}`), at: 'body' })).toBe('the reason')
+    await Promise.all([server.aborted(`/silent?${how}`), server.aborted(`/stuck?${how}`)])
+  })
+
+  test('what the network does is told as undici tells it', async () => {
+    const socket = { code: 'UND_ERR_SOCKET', classes: expect.arrayContaining(['UndiciError', 'SocketError']) }
+    const parser = { name: 'HTTPParserError', classes: ['HTTPParserError'] }
+    expect(await fails(how, at('/reset'))).toMatchObject({ code: 'ECONNRESET' })
+    expect(await fails(how, at('/cut'))).toMatchObject(how === 'request' || how === 'http' ? socket : { outer: 'TypeError', ...socket })
+    expect(await fails(how, `${server.odd}/garbage`)).toMatchObject(parser)
+    expect(await fails(how, `${server.odd}/lying`)).toMatchObject({
+      classes: expect.arrayContaining(['ResponseContentLengthMismatchError']),
+    })
+    expect(await fails(how, `${server.odd}/chunks`)).toMatchObject(parser)
+    expect(await fails(how, `${server.odd}/nothing`)).toMatchObject(socket)
+    expect(await fails(how, 'http://nowhere.invalid/')).toMatchObject({
+      code: expect.stringMatching(/ENOTFOUND|EAI_AGAIN/),
+      syscall: 'getaddrinfo',
+    })
+  })
+})
+
+describe.each(['fetch', 'http'] as const)('by %s', (how) => {
+  test('redirects are followed, and who we are is told to no other origin', async () => {
+    const headers = { authorization: 'Bearer mine' }
+    const there = await ask(how, `/redirect?to=${encodeURIComponent('/echo?here')}`, { headers })
+    expect({ url: there.url, kept: JSON.parse(there.text).rawHeaders.includes('Bearer mine') }).toEqual({
+      url: at('/echo?here'),
+      kept: true,
+    })
+    const other = server.origin.replace('127.0.0.1', 'localhost')
+    const away = await ask(how, `/redirect?to=${encodeURIComponent(`${other}/echo`)}`, { headers })
+    expect({ url: away.url, kept: JSON.parse(away.text).rawHeaders.includes('Bearer mine') }).toEqual({ url: `${other}/echo`, kept: false })
+    const seen = await ask(how, `/redirect?status=303&to=/echo`, { method: 'POST', body: 'x' })
+    expect(JSON.parse(seen.text)).toMatchObject({ method: 'GET', body: '' })
+    const again = await ask(how, `/redirect?status=307&to=/echo`, { method: 'POST', body: 'x' })
+    expect(JSON.parse(again.text)).toMatchObject({ method: 'POST', body: 'x' })
+    expect(await ask(how, '/redirect?to=/echo', { redirect: 'manual' })).toMatchObject({ status: 302 })
+    expect(await fails(how, at('/loop'))).toMatchObject({ message: expect.stringMatching(/redirect/i) })
+  })
+
+  test('compressed answers are read as what they were', async () => {
+    const whole = 'squeezed '.repeat(1_000)
+    expect([(await ask(how, '/gzip')).text === whole, (await ask(how, '/br')).text === whole]).toEqual([true, true])
+  })
+
+  test('a redirect to a forbidden origin leads nowhere', async () => {
+    const narrow = await pool.client({ origins: [server.origin] })
+    const url = at(`/redirect?to=${encodeURIComponent(`${server.odd}/garbage`)}`)
+    const denied = { code: 'ORIGIN_DENIED', details: { origin: server.odd }, message: expect.stringContaining(server.origin) }
+    expect(await narrow.run('fails', { how, url })).toMatchObject(denied)
+    expect(pool.events).toContainEqual({ name: 'http:denied', team: 'test', id: narrow.child.spec.id, origin: server.odd })
+  })
+})
+
+test('limits of a request are kept by the host', async () => {
+  const limits = { headersTimeout: 100 }
+  expect(await fails('request', at('/silent?limits'), { limits })).toMatchObject({
+    classes: expect.arrayContaining(['HeadersTimeoutError']),
+  })
+})
+
+test('what a turn leaves unread ends with it', async () => {
+  expect(await client.run('leave', { url: at('/stuck?left') })).toBe(true)
+  await server.aborted('/stuck?left')
+})
+
+test('nobody replaces the pool by sockets of its own', async () => {
+  const narrow = await pool.client({ origins: [] })
+  await narrow.run('replace')
+  for (const how of ways) expect(await narrow.run('fails', { how, url: at('/echo') })).toMatchObject({ code: 'ORIGIN_DENIED' })
+})
+
+test('a killed actor is gone for the server too', async () => {
+  const urls = ['/stuck?killed', '/silent?killed']
+  const doomed = await Promise.all([pool.client(), pool.client()])
+  doomed.forEach((one, index) => void one.run('read', { how: ways[index], url: at(urls[index] ?? '') }).catch(() => {}))
+  await Promise.all(urls.map(server.started))
+  for (const { child } of doomed) child.kill()
+  await Promise.all(urls.map(server.aborted))
+})
+
+describe('requests that may be repeated', () => {
+  let patient: Pool
+  let sender: Client
+  beforeAll(async () => {
+    patient = openPool({ retries: 2 })
+    sender = await patient.client()
+  })
+  afterAll(() => patient?.[Symbol.asyncDispose]())
+  const send = (path: string, more: object = {}) => sender.run<Got>('ask', { how: 'http', url: at(path), ...more })
+
+  test('are, after what the server asks for, and counted', async () => {
+    const began = performance.now()
+    expect(JSON.parse((await send('/flaky?id=a&fails=1&after=1')).text)).toEqual({ times: 2 })
+    expect(performance.now() - began).toBeGreaterThan(900)
+    expect(JSON.parse((await send('/flaky?id=b&fails=2&how=reset', { method: 'DELETE' })).text)).toEqual({ times: 3 })
+  })
+
+  test('come back as they are when it does not help, or would take too long', async () => {
+    expect(await send('/flaky?id=c&fails=9')).toMatchObject({ status: 503, text: 'away' })
+    expect(await send('/flaky?id=d&fails=1&after=3600')).toMatchObject({ status: 503 })
+  })
+
+  test('are not those that do something each time, nor those whose body is gone', async () => {
+    expect(await send('/flaky?id=e&fails=1&how=reset', { method: 'POST', body: 'once' }).catch(({ message }) => message)).toContain(
+      'ECONNRESET',
+    )
+    expect(await send('/flaky?id=f&fails=1', { method: 'PUT', body: 'x'.repeat(70_000) })).toMatchObject({ status: 503 })
+  })
+})
+
+describe('limits of an agent', () => {
+  test('so many requests at a time', async () => {
+    const slow = await pool.client({ concurrency: 3 })
+    const times = { how: 'http', url: at('/pause'), times: 12 }
+    expect(await slow.run('many', times)).toBe(12)
+    expect((await server.seen()).mostPaused).toBe(3)
+  })
+
+  test('so many a second', async () => {
+    const slow = await pool.client({ rate: 20 })
+    const began = performance.now()
+    expect(await slow.run('many', { how: 'http', url: at('/echo'), times: 30 })).toBe(30)
+    // Twenty at once, and ten more at twenty a second.
+    expect(performance.now() - began).toBeGreaterThan(450)
+  })
+})
+
+test('traffic is reported by agent and origin', async () => {
+  await using own = openPool({ retries: 0 })
+  const counted = await own.client()
+  await counted.run('upload', { how: 'http', url: at('/upload'), bytes: 100_000 })
+  await counted.run('read', { how: 'http', url: at('/bytes?n=200000') })
+  await counted.run('fails', { how: 'http', url: at('/reset') })
+  counted.child.kill()
+  await counted.child.exited
+  await expect
+    .poll(() => own.events)
+    .toContainEqual(
+      expect.objectContaining({
+        name: 'http:traffic',
+        id: 'client-1',
+        origin: server.origin,
+        requests: 3,
+        failed: 1,
+        sent: 100_000,
+        retried: 0,
+      }),
+    )
+})
+
+test('secrets are attached on the way, and are nowhere in the thread', async () => {
+  const secret = `secret-${'9f27'.repeat(8)}`
+  await using own = openPool({ retries: 0, origins: { [server.origin]: { headers: { authorization: `Bearer ${secret}` } } } })
+  const trusted = await own.client()
+  const { text } = await trusted.run<Got>('ask', { how: 'fetch', url: at('/echo'), headers: { Authorization: 'Bearer mine' } })
+  const { rawHeaders } = JSON.parse(text)
+  expect([rawHeaders.includes(`Bearer ${secret}`), rawHeaders.includes('Bearer mine')]).toEqual([true, false])
+})
