@@ -1,8 +1,10 @@
+import type { Compute } from './core/compute.ts'
 import type { Http } from './core/http.ts'
 import type { Llm } from './core/llm.ts'
 import type { Priority } from './core/message.ts'
 import type { OutputOf, Schema } from './core/schema.ts'
 
+export type { Compute, ComputeOptions, Movable, Task, TaskTools } from './core/compute.ts'
 export { ActorError, type Code } from './core/errors.ts'
 export type { Http, HttpOptions, HttpResponse } from './core/http.ts'
 export type { Llm, LlmObject, LlmObjectOptions, LlmOptions, LlmText, LlmUsage } from './core/llm.ts'
@@ -148,6 +150,8 @@ export interface Context<Args = unknown, State = unknown, Sql extends string = s
   }
   /** Asks a model on the host. */
   readonly llm: Llm
+  /** Runs a pure function of a file on one of the threads that all agents share. */
+  readonly compute: Compute
   /**
    * Runs `fn` and keeps its result, so that a repeated turn gets it without running `fn` again. A repeat that finds only the
    * start runs `fn` again, or with `once` throws STEP_UNKNOWN. Let `fn` collect nothing: a repeat may not run it.

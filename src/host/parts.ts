@@ -1,6 +1,7 @@
 import { join, resolve } from 'node:path'
 import type { AgentSpec } from '../core/agent.ts'
 import type { Event } from '../core/events.ts'
+import { createCompute } from '../services/compute.ts'
 import { createHttpPool } from '../services/http.ts'
 import { rightsOf, withKeys } from '../services/http-policy.ts'
 import { createLlm } from '../services/llm.ts'
@@ -34,6 +35,7 @@ export type Parts = {
   readonly versions: Versions
   readonly engine: Engine
   readonly threads: Threads
+  readonly compute: ReturnType<typeof createCompute>
   readonly launcher: Launcher
   readonly running: Running
   readonly outside: ReturnType<typeof createOutside>
@@ -76,12 +78,19 @@ export async function openParts(options: PartsOptions): Promise<Parts> {
 
   const http = createHttpPool({ settings: withKeys(wanted.config.http, env), emit })
   const llm = createLlm({ endpoint: llmEnvironment(env), settings: wanted.config.llm, fetch: http.fetch, emit })
+  const compute = createCompute({
+    ...wanted.config.compute,
+    code: settings.code,
+    actors: settings.actors,
+    emit,
+    log: (lines) => log?.lines(lines),
+  })
   const engine = createEngine({
     store,
     node,
     emit,
     leases,
-    services: { llm },
+    services: { llm, compute },
     ...(options.poll && { poll: options.poll }),
     isDown: (id) => isDown(id),
     onLost: (id) => running.lose(id),
@@ -169,7 +178,7 @@ export async function openParts(options: PartsOptions): Promise<Parts> {
     // What still waited for leases was told that there will be none.
     await retaking
     await threads.close()
-    await http.close()
+    await Promise.all([http.close(), compute.close()])
     await Promise.all([versions.saved(), listening])
     if (!options.store) await store.close()
   }
@@ -181,6 +190,7 @@ export async function openParts(options: PartsOptions): Promise<Parts> {
     versions,
     engine,
     threads,
+    compute,
     launcher,
     running,
     outside: createOutside(engine.office),

@@ -78,22 +78,24 @@ export function statusOf(node: string, phase: TroupeStatus['phase'], parts: Part
       isAway: parts?.engine.office.patience.awaySince !== undefined,
     },
     agents: counts,
-    zombies: parts?.threads.stats().zombies ?? 0,
+    zombies: parts ? zombiesOf(parts) : 0,
   }
 }
 
-function reasonsOf(
-  { engine, threads, unfit, running, launcher }: Parts,
-  views: readonly AgentView[],
-  phase: TroupeStatus['phase'],
-): string[] {
+/** Threads that cannot be ended, of actors and of tasks. */
+function zombiesOf({ threads, compute }: Parts): number {
+  return threads.stats().zombies + compute.stats().zombies
+}
+
+function reasonsOf(parts: Parts, views: readonly AgentView[], phase: TroupeStatus['phase']): string[] {
+  const { engine, unfit, running, launcher } = parts
   return reasonsNotReady({
     phase,
     isStoreAway: engine.office.patience.awaySince !== undefined,
     isInDoubt: engine.isInDoubt,
     unfit: unfit(),
     isSourceUnread: running.desired.documents?.isKnown === false,
-    zombies: threads.stats().zombies,
+    zombies: zombiesOf(parts),
     parked: running.which().flatMap(({ id, status }) => (status === 'quarantined' ? [id] : [])),
     agents: views.map(({ id, status }) => ({ id, status, wasUp: launcher.wasUp(id) })),
   })

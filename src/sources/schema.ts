@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import { agentDefaults, leaseDefaults } from '../core/agent.ts'
 import { defaults } from '../core/spec.ts'
+import { computeSettings } from './compute-settings.ts'
 import { httpSettings, originPattern } from './http-settings.ts'
 import { llmSettings } from './llm-settings.ts'
 import { duration, size, span } from './units.ts'
@@ -107,6 +108,7 @@ export const configSchema = z.strictObject({
   leases,
   http: httpSettings,
   llm: llmSettings.prefault({}),
+  compute: computeSettings,
   teams: z.array(teamSettings).min(1),
   sources: z
     .strictObject({

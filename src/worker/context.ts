@@ -4,6 +4,7 @@ import { ActorError } from '../core/errors.ts'
 import type { HostFrame } from '../core/frames.ts'
 import { always } from './always.ts'
 import { checkName, checkNumber } from './checks.ts'
+import { createComputeClient } from './compute.ts'
 import { Ending } from './ending.ts'
 import { toJson } from './json.ts'
 import { createKeys, type Keys, uuidOf } from './keys.ts'
@@ -23,6 +24,7 @@ const askTimeout = 30_000
 /** Makes the ctx of one turn: it collects what waits for the commit and asks the host for what leaves at once. */
 export function createContext(actor: Resident, turn: Turn, frame: TurnFrame, draft: Draft): Context {
   const keys = createKeys(actor.id, frame.id)
+  const use = createUse(actor, turn)
   return {
     ...always(actor),
     ...createTimers(actor, turn),
@@ -49,7 +51,8 @@ export function createContext(actor: Resident, turn: Turn, frame: TurnFrame, dra
     },
     db: database(actor, turn, keys),
     http: createTurnHttp(actor, turn),
-    llm: createLlmClient(createUse(actor, turn)),
+    llm: createLlmClient(use),
+    compute: createComputeClient(use),
     step: createSteps(actor, turn) as Context['step'],
     id: (name) => keys.id(name),
     ...endings,

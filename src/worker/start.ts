@@ -29,6 +29,7 @@ const sends = [
   'db.read',
   'llm.text',
   'llm.object',
+  'compute',
 ]
 
 /** Makes an actor of its file and args, all but its init. */

@@ -27,6 +27,7 @@ test('fills in every default', () => {
       prices: {},
       budget: {},
     },
+    compute: { queue: 1_000, timeout: 60_000, memory: 512 * 2 ** 20 },
     sources: {},
     teams: [
       {
