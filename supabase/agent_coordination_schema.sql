@@ -1,4 +1,4 @@
--- The whole schema of Troupe (20261121000130) in one go: paste it into the SQL editor of Supabase, or
+-- The whole schema of Troupe (20261121000140) in one go: paste it into the SQL editor of Supabase, or
 --   psql "$DATABASE_URL" -v ON_ERROR_STOP=1 -f supabase/agent_coordination_schema.sql
 -- Running it again changes nothing, an installation of the original Python system keeps its rows, a failure changes nothing.
 -- Generated from supabase/migrations by `npm run schema`: change those, not this.
@@ -9,8 +9,8 @@ do $$ begin
   set local lock_timeout = '60s';
   perform pg_advisory_xact_lock(128027139960933); -- as `troupe db migrate` does, so that one waits for the other
   if to_regprocedure('public.schema_version()') is not null then
-    if public.schema_version() > '20261121000130' then
-      raise exception 'This database has schema %, this file would take it back to 20261121000130', public.schema_version()
+    if public.schema_version() > '20261121000140' then
+      raise exception 'This database has schema %, this file would take it back to 20261121000140', public.schema_version()
         using hint = 'Take the file of the newer Troupe.';
     end if;
   end if;
@@ -3383,6 +3383,19 @@ do $$ begin perform
 
 notify pgrst, 'reload schema';
 
+-- 20261121000140_newest_opportunities ============================================================================
+
+-- Who watches a team looks for the newest opportunities, every two seconds.
+create index if not exists trade_opportunities_newest on public.trade_opportunities (discovered_at);
+
+create or replace function public.schema_version() returns text
+language sql immutable set search_path = '' as $$ select '20261121000140' $$;
+
+do $$ begin perform
+  troupe.seal_functions('public', array['schema_version']); end $$;
+
+notify pgrst, 'reload schema';
+
 -- The ledger of the Supabase CLI, so that `supabase db push` and `troupe db migrate` know what is here.
 create schema if not exists supabase_migrations;
 create table if not exists supabase_migrations.schema_migrations (version text not null primary key);
@@ -3400,7 +3413,8 @@ insert into supabase_migrations.schema_migrations (version, name) values
   ('20261121000100', 'unread_claims'),
   ('20261121000110', 'group_commit'),
   ('20261121000120', 'endless_messages'),
-  ('20261121000130', 'full_by_broadcast')
+  ('20261121000130', 'full_by_broadcast'),
+  ('20261121000140', 'newest_opportunities')
 on conflict (version) do nothing;
 grant usage on schema supabase_migrations to service_role;
 grant select on supabase_migrations.schema_migrations to service_role;

@@ -6,20 +6,36 @@ import { type Control, openControl } from '../ops/control.ts'
 import { openHealth } from '../ops/health.ts'
 import { portOf } from '../sources/environment.ts'
 import { fileSource } from '../sources/file.ts'
+import type { Board } from './board.ts'
 import type { Command, ExitCode, Input } from './command.ts'
 import { styled } from './print.ts'
+import { openScreen, type Screen } from './screen.ts'
 import { findTeam } from './team.ts'
 import { configFile, teamOptions } from './team-input.ts'
+import { watchTeam } from './watch-team.ts'
 
 /** Runs the team of a config file until a signal ends it, or nothing is left of it. */
 export const start: Command = {
   summary: 'run the team',
-  usage: '[--config <file>] [--folder <path>] [--json]',
-  examples: ['troupe start', 'troupe start --config config/bazaar.yaml', 'AGENT_MODE=trader troupe start'],
-  options: { ...teamOptions, json: { type: 'boolean', help: 'log for programs, also on a terminal' } },
-  async run({ options, env }: Input): Promise<ExitCode> {
-    const isPretty = process.stdout.isTTY === true && !options.json
-    const log = await openLog({ env, isPretty })
+  usage: '[--config <file>] [--market <source>] [--folder <path>] [--json]',
+  examples: [
+    'troupe start',
+    'troupe start --market simulated:42',
+    'troupe start --config config/bazaar.yaml',
+    'AGENT_MODE=trader troupe start',
+  ],
+  notes: ['On a terminal it shows what happens, warnings, and one line of state; LOG_LEVEL=info shows the whole log as well.'],
+  options: {
+    ...teamOptions,
+    market: { type: 'string', value: '<source>', help: 'polymarket, replay:<folder> or simulated:<seed>; the config has it as MARKET' },
+    json: { type: 'boolean', help: 'log for programs, also on a terminal' },
+  },
+  async run({ options, env: given }: Input): Promise<ExitCode> {
+    const env = typeof options.market === 'string' ? { ...given, MARKET: options.market } : given
+    const screen = process.stdout.isTTY === true && !options.json ? openScreen(process.stdout) : undefined
+    const log = await openLog(
+      screen ? { env: { LOG_LEVEL: 'warn', ...env }, isPretty: true, write: screen.print } : { env, isPretty: false },
+    )
     const file = configFile({ options, env })
     const { config } = await fileSource(file, env).read()
     const folder = typeof options.folder === 'string' ? options.folder : config.store.folder
@@ -32,18 +48,24 @@ export const start: Command = {
     // From before the first thread until the drain is over.
     await using _health = await openHealth({ ...portOf(env), status: troupe.status, log })
     await using _control = await openControlIn(folder, troupe, log)
-    const release = onSignals(troupe, log)
+    const release = onSignals(troupe, log, () => screen?.print('Stopping: what runs is finished; once more ends at once.'))
+    let watch: ReturnType<typeof watchTeam> | undefined
     try {
       await troupe.start()
       log.flush()
-      if (isPretty) printTeam(troupe)
+      if (screen) {
+        printTeam(troupe, screen)
+        watch = watchTeam(troupe, screen)
+      }
       const code = await troupe.ended
       await end(troupe, log, code)
+      screen?.print(savedLine(troupe, watch?.last()))
       return code
     } catch (error) {
       await end(troupe, log, 1)
       throw error
     } finally {
+      watch?.close()
       release()
     }
   },
@@ -70,11 +92,14 @@ async function end(troupe: Troupe, log: Log, code: ExitCode): Promise<void> {
 }
 
 /** The first signal drains and stops, the second one ends at once. */
-function onSignals(troupe: Troupe, log: Log): () => void {
+function onSignals(troupe: Troupe, log: Log, onStop: () => void): () => void {
   let count = 0
   const listener = (): void => {
     count += 1
-    if (count === 1) return void troupe.stop()
+    if (count === 1) {
+      onStop()
+      return void troupe.stop()
+    }
     troupe.kill()
     log.flush()
     endProcess(1, troupe.status().zombies)
@@ -85,16 +110,25 @@ function onSignals(troupe: Troupe, log: Log): () => void {
   }
 }
 
-function printTeam(troupe: Troupe): void {
+function printTeam(troupe: Troupe, screen: Screen): void {
   const { store, reasons } = troupe.status()
-  const line = (label: string, text: string) => console.log(`${styled('bold', label.padEnd(10))}${text}`)
+  const line = (label: string, text: string) => screen.print(`${styled('bold', label.padEnd(10))}${text}`)
   line('store', `${store.kind}: ${store.where}`)
   const agents = troupe.list()
   const [ids, types] = [agents.map(({ id }) => id.length), agents.map(({ type }) => type.length)].map((widths) => Math.max(0, ...widths))
   for (const [at, agent] of agents.entries())
     line(at === 0 ? 'agents' : '', `${agent.id.padEnd(ids ?? 0)}  ${agent.type.padEnd(types ?? 0)}  ${shown(agent)}`)
   for (const reason of reasons) line('', styled('yellow', reason))
-  console.log()
+  line('', styled('dim', 'look closer in another terminal: troupe ps, troupe why <agent>, troupe jobs list, troupe db status'))
+  screen.print('')
+}
+
+/** Everything is in the store at any moment; people want to hear it. */
+function savedLine(troupe: Troupe, last: Board | undefined): string {
+  const { where } = troupe.status().store
+  const open = last?.executions.filter(({ status }) => status === 'pending' || status === 'executed').length ?? 0
+  const left = [`${last?.jobs.waiting ?? 0} jobs wait`, ...(open > 0 ? [`${open} trades are open`] : [])].join(', ')
+  return `Stopped. Everything is saved in ${where}: ${left}. The next start continues.`
 }
 
 function shown({ status }: AgentView): string {

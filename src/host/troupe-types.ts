@@ -56,6 +56,8 @@ export interface Troupe extends AsyncDisposable {
   /** Everything there is to say about one agent. */
   why(id: string): Why
   status(): TroupeStatus
+  /** The store's tables and views. */
+  readonly read: Store['read']
   /** Hands events to a listener until the function it returns is called. */
   listen(listener: (event: Event) => void): () => void
   /** Resolves when it has ended: 1 when every team gave up, 0 after a stop. */

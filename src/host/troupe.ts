@@ -166,6 +166,7 @@ export function createTroupe(options: TroupeOptions): Troupe {
       await parts().running.resume(id)
     },
     list: () => (partsNow() ? agentViews(parts()) : []),
+    read: ((...query: Parameters<Parts['store']['read']>) => parts().store.read(...query)) as Troupe['read'],
     why: (id) => explain(parts(), agentView(parts(), id)),
     status: () => statusOf(node, phase.kind, 'parts' in phase ? phase.parts : undefined),
     listen(listener) {

@@ -111,7 +111,8 @@ function viewOf(parts: Parts, wanted: AgentSpec, child: ChildView | undefined): 
   const life = launcher.life(id)
   const report = life?.desk()?.report()
   const heap = child && isAlive(child.status) ? life?.stats()?.heap : undefined
-  const says = report && report.status !== 'idle' ? [report.status, report.reason].filter(Boolean).join(': ') : undefined
+  const words = report && [report.status === 'idle' ? undefined : report.status, report.reason].filter(Boolean)
+  const says = words?.join(': ') || undefined
   return {
     team,
     id,
