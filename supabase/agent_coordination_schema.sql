@@ -1,4 +1,4 @@
--- The whole schema of Troupe (20261121000140) in one go: paste it into the SQL editor of Supabase, or
+-- The whole schema of Troupe (20261121000150) in one go: paste it into the SQL editor of Supabase, or
 --   psql "$DATABASE_URL" -v ON_ERROR_STOP=1 -f supabase/agent_coordination_schema.sql
 -- Running it again changes nothing, an installation of the original Python system keeps its rows, a failure changes nothing.
 -- Generated from supabase/migrations by `npm run schema`: change those, not this.
@@ -9,8 +9,8 @@ do $$ begin
   set local lock_timeout = '60s';
   perform pg_advisory_xact_lock(128027139960933); -- as `troupe db migrate` does, so that one waits for the other
   if to_regprocedure('public.schema_version()') is not null then
-    if public.schema_version() > '20261121000140' then
-      raise exception 'This database has schema %, this file would take it back to 20261121000140', public.schema_version()
+    if public.schema_version() > '20261121000150' then
+      raise exception 'This database has schema %, this file would take it back to 20261121000150', public.schema_version()
         using hint = 'Take the file of the newer Troupe.';
     end if;
   end if;
@@ -3396,6 +3396,56 @@ do $$ begin perform
 
 notify pgrst, 'reload schema';
 
+-- 20261121000150_usage ===========================================================================================
+
+-- What agents and teams have used of models in each window of their budgets: a budget holds for all processes, and across restarts.
+create table if not exists public.agent_usage (
+  scope text not null,
+  id text not null,
+  every text not null,
+  window_start timestamptz not null,
+  tokens bigint not null default 0,
+  usd numeric not null default 0,
+  primary key (scope, id, every, window_start),
+  constraint agent_usage_scope_word check (scope in ('agent', 'team')),
+  constraint agent_usage_every_word check (every in ('hour', 'day')),
+  constraint agent_usage_range check (tokens >= 0 and usd >= 0)
+);
+do $$ begin perform troupe.seal_tables(array['agent_usage']); end $$;
+
+-- Adds to what was used, and tells how much that is now. p_batch: [{scope: agent | team, id, every: hour | day, window_start, tokens,
+-- usd}], tokens and usd 0 to be only told. Answers in order: [{tokens, usd}]. Repeated after a lost answer it counts twice, which is
+-- on the safe side. Forgets windows of the same agent or team that began more than 35 days before.
+create or replace function public.record_usage(p_batch jsonb) returns jsonb
+language plpgsql set search_path = '' as $$
+declare
+  v_answer jsonb;
+begin
+  insert into public.agent_usage as known (scope, id, every, window_start, tokens, usd)
+    select u ->> 'scope', u ->> 'id', u ->> 'every', (u ->> 'window_start')::timestamptz,
+      sum(coalesce((u ->> 'tokens')::bigint, 0)), sum(coalesce((u ->> 'usd')::numeric, 0))
+    from jsonb_array_elements(p_batch) u
+    group by 1, 2, 3, 4 order by 1, 2, 3, 4 -- in one order, so that two processes never wait for each other
+    on conflict (scope, id, every, window_start) do update
+      set tokens = known.tokens + excluded.tokens, usd = known.usd + excluded.usd;
+  delete from public.agent_usage old using jsonb_array_elements(p_batch) u
+    where old.scope = u ->> 'scope' and old.id = u ->> 'id' and old.every = u ->> 'every'
+      and old.window_start < (u ->> 'window_start')::timestamptz - interval '35 days';
+  select jsonb_agg(jsonb_build_object('tokens', known.tokens, 'usd', known.usd) order by place) into v_answer
+    from jsonb_array_elements(p_batch) with ordinality as t(u, place)
+    join public.agent_usage known on known.scope = u ->> 'scope' and known.id = u ->> 'id' and known.every = u ->> 'every'
+      and known.window_start = (u ->> 'window_start')::timestamptz;
+  return coalesce(v_answer, '[]');
+end $$;
+
+create or replace function public.schema_version() returns text
+language sql immutable set search_path = '' as $$ select '20261121000150' $$;
+
+do $$ begin perform
+  troupe.seal_functions('public', array['record_usage', 'schema_version']); end $$;
+
+notify pgrst, 'reload schema';
+
 -- The ledger of the Supabase CLI, so that `supabase db push` and `troupe db migrate` know what is here.
 create schema if not exists supabase_migrations;
 create table if not exists supabase_migrations.schema_migrations (version text not null primary key);
@@ -3414,7 +3464,8 @@ insert into supabase_migrations.schema_migrations (version, name) values
   ('20261121000110', 'group_commit'),
   ('20261121000120', 'endless_messages'),
   ('20261121000130', 'full_by_broadcast'),
-  ('20261121000140', 'newest_opportunities')
+  ('20261121000140', 'newest_opportunities'),
+  ('20261121000150', 'usage')
 on conflict (version) do nothing;
 grant usage on schema supabase_migrations to service_role;
 grant select on supabase_migrations.schema_migrations to service_role;

@@ -77,7 +77,13 @@ export async function openParts(options: PartsOptions): Promise<Parts> {
   const threads = createThreads({ emit, log: (lines) => log?.lines(lines) })
 
   const http = createHttpPool({ settings: withKeys(wanted.config.http, env), emit })
-  const llm = createLlm({ endpoint: llmEnvironment(env), settings: wanted.config.llm, fetch: http.fetch, emit })
+  const llm = createLlm({
+    endpoint: llmEnvironment(env),
+    settings: wanted.config.llm,
+    fetch: http.fetch,
+    emit,
+    record: (entries) => store.call('record_usage', { p_batch: [...entries] }),
+  })
   const compute = createCompute({
     ...wanted.config.compute,
     code: settings.code,
@@ -178,7 +184,7 @@ export async function openParts(options: PartsOptions): Promise<Parts> {
     // What still waited for leases was told that there will be none.
     await retaking
     await threads.close()
-    await Promise.all([http.close(), compute.close()])
+    await Promise.all([http.close(), compute.close(), llm.close()])
     await Promise.all([versions.saved(), listening])
     if (!options.store) await store.close()
   }

@@ -30,6 +30,11 @@ export function accountAt(account: Account | undefined, { every }: Limits, now: 
   return account.window === window ? account : { ...account, window, spent: nothing }
 }
 
+/** When the account's window began, ms since 1970. */
+export function windowStart({ window }: Account, { every }: Limits): number {
+  return window * lengths[every]
+}
+
 /** When the account's window ends, ms since 1970. */
 export function windowEnd({ window }: Account, { every }: Limits): number {
   return (window + 1) * lengths[every]

@@ -1,24 +1,49 @@
 import { ActorError } from '../core/errors.ts'
 import type { LlmSettings } from '../sources/llm-settings.ts'
 import { abortable } from '../store/abortable.ts'
-import { type Account, type Amount, accountAt, judge, type Limits, reserve, settle, type Verdict, windowEnd } from './llm-budget.ts'
+import {
+  type Account,
+  type Amount,
+  accountAt,
+  judge,
+  type Limits,
+  reserve,
+  settle,
+  type Verdict,
+  windowEnd,
+  windowStart,
+} from './llm-budget.ts'
+import { createPages, type RecordUsage, type Window } from './llm-pages.ts'
 import type { Caller } from './service.ts'
 
 type Scope = keyof LlmSettings['budget']
-type Share = { readonly scope: Scope; readonly key: string; readonly name: string; readonly limits: Limits }
+type Share = {
+  readonly scope: Scope
+  readonly key: string
+  readonly of: Pick<Window, 'scope' | 'id'>
+  readonly name: string
+  readonly limits: Limits
+}
 
 /** Books a call; to be called once, with what it took. */
 export type Settle = (taken: Amount) => void
 
-/** Keeps the budgets of all agents and teams of this process, in memory: a new process starts with empty books. */
-export function createLedger(budget: LlmSettings['budget'], now: () => number) {
+/** Keeps the budgets of all agents and teams; without `record` those of this process only. */
+export function createLedger(budget: LlmSettings['budget'], now: () => number, record: RecordUsage | undefined) {
   const accounts = new Map<string, Account>()
+  const pages = record && createPages(record, onTotal)
   let settled = Promise.withResolvers<void>()
 
   function sharesOf({ agent, team }: Caller): readonly Share[] {
     const shares: readonly (Omit<Share, 'limits'> & { readonly limits: Limits | undefined })[] = [
-      { scope: 'perAgent', key: `agent ${agent}`, name: `${agent} has used`, limits: budget.perAgent },
-      { scope: 'perTeam', key: `team ${team}`, name: `the agents of team ${team} have used`, limits: budget.perTeam },
+      { scope: 'perAgent', key: `agent ${agent}`, of: { scope: 'agent', id: agent }, name: `${agent} has used`, limits: budget.perAgent },
+      {
+        scope: 'perTeam',
+        key: `team ${team}`,
+        of: { scope: 'team', id: team },
+        name: `the agents of team ${team} have used`,
+        limits: budget.perTeam,
+      },
     ]
     return shares.filter((share): share is Share => share.limits !== undefined)
   }
@@ -26,11 +51,24 @@ export function createLedger(budget: LlmSettings['budget'], now: () => number) {
   const accountOf = ({ key, limits }: Share) => accountAt(accounts.get(key), limits, now())
   const judged = (share: Share, most: Amount): Verdict => judge(accountOf(share), share.limits, most)
 
+  function windowOf({ of, limits, ...share }: Share): Window {
+    return { ...of, every: limits.every, start: windowStart(accountOf({ of, limits, ...share }), limits) }
+  }
+
+  function onTotal({ scope, id, start }: Window, spent: Amount): void {
+    const key = `${scope} ${id}`
+    const account = accounts.get(key)
+    const limits = scope === 'agent' ? budget.perAgent : budget.perTeam
+    if (account && limits && windowStart(account, limits) === start) accounts.set(key, { ...account, spent })
+  }
+
   function book(shares: readonly Share[], change: (account: Account) => Account): void {
     for (const share of shares) accounts.set(share.key, change(accountOf(share)))
   }
 
   return {
+    /** Resolves when the store has what was used, or is away. */
+    close: async (): Promise<void> => pages?.flush(),
     /** Whether a price has to be known for what this caller asks. */
     countsUsd: (caller: Caller): boolean => sharesOf(caller).some(({ limits }) => limits.usd !== undefined),
     /**
@@ -39,6 +77,9 @@ export function createLedger(budget: LlmSettings['budget'], now: () => number) {
      */
     async reserve(caller: Caller, most: Amount, signal: AbortSignal): Promise<Settle> {
       const shares = sharesOf(caller)
+      // The account has to be there for what the store says of it.
+      book(shares, (account) => account)
+      if (pages) await abortable(pages.know(shares.map(windowOf)), signal)
       for (;;) {
         const verdicts = shares.map((share) => ({ share, verdict: judged(share, most) }))
         for (const { share, verdict } of verdicts) if (verdict.kind === 'exceeded') throw exceeded(share, verdict, accountOf(share))
@@ -48,6 +89,7 @@ export function createLedger(budget: LlmSettings['budget'], now: () => number) {
       book(shares, (account) => reserve(account, most))
       return (taken) => {
         book(shares, (account) => settle(account, most, taken))
+        for (const share of shares) pages?.add(windowOf(share), taken)
         settled.resolve()
         settled = Promise.withResolvers()
       }

@@ -12,6 +12,7 @@ import { createGate } from './llm-gate.ts'
 import { parseLlmRequest } from './llm-input.ts'
 import { createLedger } from './llm-ledger.ts'
 import { limitedBy } from './llm-limit.ts'
+import type { RecordUsage } from './llm-pages.ts'
 import { defaultModel, pricesOf } from './llm-prices.ts'
 import { promptOf, promptTokens } from './llm-prompt.ts'
 import { createTransport } from './llm-transport.ts'
@@ -23,6 +24,8 @@ export type LlmServiceOptions = {
   readonly settings: LlmSettings
   /** Through which every request goes. */
   readonly fetch: typeof globalThis.fetch
+  /** Keeps in the store what budgets were used; without it they are of this process, and start anew with it. */
+  readonly record?: RecordUsage
   readonly emit: (event: Event) => void
   readonly clock?: Clock
   /** Ms since 1970. */
@@ -35,17 +38,19 @@ export type LlmServiceOptions = {
 export type LlmService = Service & {
   /** What each agent has used in all, since the process began. */
   usage(): readonly AgentUsage[]
+  /** Resolves when the store has what was used, or is away. */
+  close(): Promise<void>
 }
 
 /**
  * Makes the service. CONFIG_INVALID when a budget in USD meets a model without a price. Its calls throw what `Llm` in core/llm.ts names.
- * Budgets are of this process, and start anew with it.
+ * Budgets hold across processes and restarts when there is a `record`.
  */
 export function createLlm(options: LlmServiceOptions): LlmService {
   const { endpoint, settings, emit, clock = systemClock, now = Date.now, backoff = { base: 500, max: 8_000 } } = options
   const model = endpoint.model ?? settings.model ?? defaultModel
   const prices = pricesOf(settings, model)
-  const ledger = createLedger(settings.budget, now)
+  const ledger = createLedger(settings.budget, now, options.record)
   const gate = createGate(settings)
   const usage = createUsage()
   const withoutSchema = new Set<string>()
@@ -98,6 +103,7 @@ export function createLlm(options: LlmServiceOptions): LlmService {
 
   return {
     usage: usage.all,
+    close: ledger.close,
     async use(caller, input, signal) {
       const request = parseLlmRequest(input)
       if (endpoint.blocked !== undefined) throw blocked(endpoint.blocked)

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { type Account, type Amount, accountAt, judge, type Limits, reserve, settle, windowEnd } from '../../src/services/llm-budget.ts'
+import type { RecordUsage } from '../../src/services/llm-pages.ts'
 import { caller, failureOf, llmAt } from './llm-service.ts'
 import { startModelServer } from './model-server.ts'
 
@@ -108,4 +109,47 @@ test('a budget in dollars needs a price', async () => {
   const failure = await failureOf(llmAt('http://127.0.0.1:1', { settings: { budget, prices } }).ask({ model: 'other' }))
   const reason = 'no price of the model other: a budget in USD needs llm.prices to have one'
   expect(failure).toEqual({ code: 'BLOCKED', message: reason, details: { reason } })
+})
+
+/** What record_usage does, without a store; it can be away. */
+function createBooks() {
+  const totals = new Map<string, Amount>()
+  const books = { isAway: false, totals, record: undefined as unknown as RecordUsage }
+  books.record = async (entries) => {
+    if (books.isAway) throw new Error('away')
+    return entries.map(({ tokens, usd, ...window }) => {
+      const page = JSON.stringify(window)
+      const before = totals.get(page) ?? amount(0)
+      totals.set(page, { tokens: before.tokens + tokens, usd: before.usd + usd })
+      return totals.get(page) as Amount
+    })
+  }
+  return books
+}
+
+test('a budget holds for the next process too, and for one beside it', async () => {
+  await using server = await startModelServer([], { kind: 'answer', text: 'Well.', usage: { prompt_tokens: 30, completion_tokens: 30 } })
+  const books = createBooks()
+  const settings = { budget: { perTeam: { tokens: 150 } } }
+  const short = { prompt: 'y'.repeat(35), maxTokens: 50 }
+  const first = llmAt(server.url, { settings, record: books.record })
+  await first.ask(short)
+  await first.service.close()
+  const second = llmAt(server.url, { settings, record: books.record })
+  await second.ask(short, caller('trader'))
+  await second.service.close()
+  expect(await failureOf(first.ask(short))).toMatchObject({ code: 'BUDGET_EXCEEDED', details: { used: 120 } })
+})
+
+test('while the store is away a budget is kept all the same, and told later', async () => {
+  await using server = await startModelServer([], { kind: 'answer', text: 'Well.', usage: { prompt_tokens: 30, completion_tokens: 30 } })
+  const books = createBooks()
+  books.isAway = true
+  const { ask, service } = llmAt(server.url, { settings: { budget: { perAgent: { tokens: 100 } } }, record: books.record })
+  const short = { prompt: 'y'.repeat(35), maxTokens: 50 }
+  await ask(short)
+  expect(await failureOf(ask(short))).toMatchObject({ code: 'BUDGET_EXCEEDED', details: { used: 60 } })
+  books.isAway = false
+  await service.close()
+  expect([...books.totals.values()]).toEqual([amount(60)])
 })

@@ -17,7 +17,7 @@ export const caller = (agent = 'scanner', team = 'trading'): Caller => ({
   name: 'scan',
 })
 
-type Given = Partial<Pick<LlmServiceOptions, 'clock' | 'fetch' | 'now'>> & {
+type Given = Partial<Pick<LlmServiceOptions, 'clock' | 'fetch' | 'now' | 'record'>> & {
   readonly settings?: z.input<typeof llmSettings>
   readonly env?: Readonly<Record<string, string>>
 }

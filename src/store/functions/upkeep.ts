@@ -17,6 +17,21 @@ export const upkeepFunctions = {
     }),
     result: counts,
   },
+  record_usage: {
+    args: z.object({
+      p_batch: z.array(
+        z.object({
+          scope: z.enum(['agent', 'team']),
+          id: z.string().min(1),
+          every: z.enum(['hour', 'day']),
+          window_start: z.iso.datetime(),
+          tokens: z.int().nonnegative(),
+          usd: z.number().nonnegative(),
+        }),
+      ),
+    }),
+    result: z.array(z.object({ tokens: z.int(), usd: z.number() })),
+  },
   update_agent_heartbeat: {
     args: z.object({
       p_agent_id: z.string().min(1),
