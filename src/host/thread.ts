@@ -38,7 +38,7 @@ export type ThreadOptions = {
 }
 
 const entry = fileURLToPath(new URL('../worker/main.ts', import.meta.url))
-const inherited = ['NODE_COMPILE_CACHE', 'NODE_ENV', 'TZ', 'LANG']
+const inherited = ['NODE_COMPILE_CACHE', 'NODE_ENV', 'TZ', 'LANG', 'LIVE_TRADING']
 
 /** Starts a thread. Whatever becomes of it, `ended` tells. */
 export function startThread({ hard, zombieAfter, log, onReaped }: ThreadOptions): Thread {

@@ -3,6 +3,7 @@ import type { Bytes } from '../core/http-wire.ts'
 import { httpLimits, packHeaders, type RequestLimits, toActor } from '../core/http-wire.ts'
 import { toFailure } from './http-failure.ts'
 import { retryIn, type Tried } from './http-retry.ts'
+import type { Traffic } from './http-traffic.ts'
 import { createUpload } from './http-upload.ts'
 
 /** What undici lets a handler do with its request. */
@@ -50,8 +51,7 @@ export type ExchangeOptions = {
   readonly retries: number
   readonly sender: ReturnType<typeof createSender>
   readonly dispatch: Dispatch
-  readonly onTransfer: (kind: 'sent' | 'received', bytes: number) => void
-  readonly onRetry: () => void
+  readonly counts: Pick<Traffic, 'sent' | 'received' | 'retried'>
   readonly onOver: (how: 'done' | 'failed' | 'aborted') => void
 }
 
@@ -61,7 +61,7 @@ export type HostExchange = ReturnType<typeof createExchange>
 const readable = 2 ** 16
 
 /** One request of an actor on the host: it is sent, perhaps again, and its answer goes to the actor as fast as that takes it. */
-export function createExchange({ asked, headers, retries, sender, dispatch, onTransfer, onRetry, onOver }: ExchangeOptions) {
+export function createExchange({ asked, headers, retries, sender, dispatch, counts, onOver }: ExchangeOptions) {
   const { id, method, origin, path, limits } = asked
   const inline = typeof asked.body === 'string' ? Buffer.from(asked.body, 'latin1') : asked.body === true ? undefined : asked.body
   const upload = inline === undefined ? createUpload(() => sender.send([toActor.more.op, id])) : undefined
@@ -90,7 +90,7 @@ export function createExchange({ asked, headers, retries, sender, dispatch, onTr
     if (phase === 'over') return
     phase = 'running'
     tries += 1
-    onTransfer('sent', inline?.length ?? 0)
+    counts.sent += inline?.length ?? 0
     try {
       dispatch({ origin, path, method, headers, body: inline ?? upload?.body ?? null, ...limits }, createHandler())
     } catch (error) {
@@ -106,7 +106,7 @@ export function createExchange({ asked, headers, retries, sender, dispatch, onTr
 
   function again(ms: number): void {
     if (phase === 'over') return
-    onRetry()
+    counts.retried += 1
     timer = setTimeout(begin, ms)
   }
 
@@ -133,7 +133,7 @@ export function createExchange({ asked, headers, retries, sender, dispatch, onTr
           if (skipped > readable) given.abort(gone())
           return
         }
-        onTransfer('received', chunk.length)
+        counts.received += chunk.length
         unconfirmed += chunk.length
         for (let at = 0; at < chunk.length; at += httpLimits.chunk)
           sender.bytes([toActor.data.op, id], chunk.subarray(at, at + httpLimits.chunk))
@@ -168,7 +168,7 @@ export function createExchange({ asked, headers, retries, sender, dispatch, onTr
     },
     data(bytes: Bytes): void {
       const chunk = typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes
-      onTransfer('sent', chunk.length)
+      counts.sent += chunk.length
       if (upload?.push(chunk) === false) fail(new Error('More of the body came than there was room for'))
     },
     end: (): void => upload?.end(),

@@ -17,6 +17,16 @@ export type HttpPortOptions = {
   readonly onTraffic: (origin: string, traffic: Readonly<Traffic>) => void
 }
 
+type Route = {
+  readonly origin: string
+  readonly isAllowed: boolean
+  readonly secrets: Readonly<Record<string, string>> | undefined
+  readonly retries: number
+  readonly counts: Traffic
+}
+
+/** Origins that are remembered; an actor may invent as many as it likes. */
+const mostRoutes = 1_000
 /** Requests of one agent that may wait for their turn. */
 const line = 1_000
 /** Ms between two reports of an agent's traffic. */
@@ -30,6 +40,7 @@ export function serveHttpPort({ port, rights, settings, dispatch, onDenied, onTr
   const sender = createSender((frames, transfer) => port.postMessage(frames, transfer))
   const gate = createGate({ concurrency: rights.concurrency, rate: rights.rate, line })
   const traffic = createTraffic(onTraffic, reportEvery)
+  const routes = new Map<string, Route>()
 
   function take(frames: readonly unknown[], op: number, id: number, at: number): void {
     if (op === toHost.open.op) return open(readAsked(frames, id, at))
@@ -42,25 +53,31 @@ export function serveHttpPort({ port, rights, settings, dispatch, onDenied, onTr
     else exchange.ack(Number(value))
   }
 
+  /** What holds for all requests to one origin. */
+  function routeTo(asked: string): Route {
+    const known = routes.get(asked)
+    if (known) return known
+    const origin = originOf(asked) ?? asked
+    const { headers, retries = settings.retries } = settings.origins[origin] ?? {}
+    const route = { origin, isAllowed: isAllowed(origin, rights.origins), secrets: headers, retries, counts: traffic.of(origin) }
+    if (routes.size < mostRoutes) routes.set(asked, route)
+    return route
+  }
+
   function open(asked: Asked): void {
-    const origin = originOf(asked.origin) ?? asked.origin
+    const { origin, counts, secrets, retries, isAllowed: mayPass } = routeTo(asked.origin)
     const began = performance.now()
     let isIn = false
+    let leaveLine: (() => void) | undefined
     const exchange = createExchange({
       asked: { ...asked, origin },
-      headers: withSecrets(asked.headers, settings.origins[origin]?.headers),
-      retries: settings.origins[origin]?.retries ?? settings.retries,
+      headers: withSecrets(asked.headers, secrets),
+      retries,
       sender,
       dispatch,
-      onTransfer(kind, bytes) {
-        traffic.of(origin)[kind] += bytes
-      },
-      onRetry() {
-        traffic.of(origin).retried += 1
-      },
+      counts,
       onOver(how) {
         exchanges.delete(asked.id)
-        const counts = traffic.of(origin)
         if (how !== 'done') counts[how] += 1
         counts.slowest = Math.max(counts.slowest, Math.round(performance.now() - began))
         if (isIn) gate.leave()
@@ -68,10 +85,10 @@ export function serveHttpPort({ port, rights, settings, dispatch, onDenied, onTr
       },
     })
     exchanges.set(asked.id, exchange)
-    traffic.of(origin).requests += 1
-    let leaveLine: (() => void) | undefined
-    if (!isAllowed(origin, rights.origins)) {
-      traffic.of(origin).denied += 1
+    counts.requests += 1
+    traffic.counted()
+    if (!mayPass) {
+      counts.denied += 1
       onDenied(origin)
       return exchange.fail(denial(rights, origin))
     }

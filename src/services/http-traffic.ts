@@ -13,6 +13,8 @@ export type Traffic = {
   slowest: number
 }
 
+const none: Readonly<Traffic> = { requests: 0, failed: 0, aborted: 0, retried: 0, denied: 0, sent: 0, received: 0, slowest: 0 }
+
 /** Counts traffic by origin, and reports now and then what there was. */
 export function createTraffic(report: (origin: string, traffic: Readonly<Traffic>) => void, every: number) {
   const counts = new Map<string, Traffic>()
@@ -21,19 +23,22 @@ export function createTraffic(report: (origin: string, traffic: Readonly<Traffic
   function flush(): void {
     clearTimeout(timer)
     timer = undefined
-    for (const [origin, traffic] of counts) report(origin, traffic)
-    counts.clear()
+    for (const [origin, traffic] of counts) {
+      const { requests, failed, aborted, denied } = traffic
+      if (requests + failed + aborted + denied > 0) report(origin, { ...traffic })
+      Object.assign(traffic, none)
+    }
   }
 
   return {
-    /** Whoever has this counts at once: it is reported and made anew. */
+    /** The counters of an origin, which are the same for ever; whoever counts a request says so by `counted`. */
     of(origin: string): Traffic {
+      const traffic = counts.get(origin) ?? { ...none }
+      counts.set(origin, traffic)
+      return traffic
+    },
+    counted(): void {
       timer ??= setTimeout(flush, every).unref()
-      const found = counts.get(origin)
-      if (found) return found
-      const fresh = { requests: 0, failed: 0, aborted: 0, retried: 0, denied: 0, sent: 0, received: 0, slowest: 0 }
-      counts.set(origin, fresh)
-      return fresh
     },
     flush,
   }

@@ -79,7 +79,7 @@ export function createLedger(budget: LlmSettings['budget'], now: () => number, r
       const shares = sharesOf(caller)
       // The account has to be there for what the store says of it.
       book(shares, (account) => account)
-      if (pages) await abortable(pages.know(shares.map(windowOf)), signal)
+      if (pages !== undefined) await abortable(pages.know(shares.map(windowOf)), signal)
       for (;;) {
         const verdicts = shares.map((share) => ({ share, verdict: judged(share, most) }))
         for (const { share, verdict } of verdicts) if (verdict.kind === 'exceeded') throw exceeded(share, verdict, accountOf(share))

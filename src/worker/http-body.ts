@@ -27,9 +27,11 @@ export async function encodeBody(given: unknown, knownLength?: number): Promise<
   throw new TypeError('A body is a string, bytes, a stream, an iterable of chunks, a Blob or a FormData')
 }
 
+const noBody: Encoded = { body: null }
+
 /** The same without waiting, for what needs none; undefined for what does. */
 export function encodeSimple(given: unknown): Encoded | undefined {
-  if (given === null || given === undefined) return { body: null }
+  if (given === null || given === undefined) return noBody
   if (given instanceof URLSearchParams)
     return { ...whole(Buffer.from(String(given))), type: 'application/x-www-form-urlencoded;charset=UTF-8' }
   if (typeof given === 'string') return whole(Buffer.from(given))

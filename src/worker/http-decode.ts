@@ -2,16 +2,6 @@ import type { Transform } from 'node:stream'
 
 type Chunks = AsyncIterable<Uint8Array>
 
-/** Decompresses a body by its content-encoding; one that nobody here knows is left as it is. */
-export function decoded(body: AsyncGenerator<Uint8Array>, encoding: string | undefined): Chunks {
-  const codings = (encoding ?? '')
-    .toLowerCase()
-    .split(',')
-    .map((coding) => coding.trim())
-    .filter((coding) => coding !== '' && coding !== 'identity')
-  return codings.length === 0 || !codings.every((coding) => coding in decoders) ? body : inflate(body, codings.toReversed())
-}
-
 const decoders: Readonly<Record<string, 'createGunzip' | 'createInflate' | 'createBrotliDecompress' | 'createZstdDecompress'>> = {
   gzip: 'createGunzip',
   'x-gzip': 'createGunzip',
@@ -20,12 +10,24 @@ const decoders: Readonly<Record<string, 'createGunzip' | 'createInflate' | 'crea
   zstd: 'createZstdDecompress',
 }
 
-async function* inflate(body: Chunks, codings: readonly string[]): AsyncGenerator<Uint8Array> {
+/** Whether a content-encoding is one that is undone here; what nobody knows is left as it is. */
+export function isEncoded(encoding: string): boolean {
+  const codings = codingsOf(encoding)
+  return codings.length > 0 && codings.every((coding) => Object.hasOwn(decoders, coding))
+}
+
+/** Decompresses a body by its content-encoding. */
+export async function* decoded(body: Chunks, encoding: string): AsyncGenerator<Uint8Array> {
   const zlib = await import('node:zlib')
   const { pipeline, Readable } = await import('node:stream')
+  const codings = codingsOf(encoding).toReversed()
   const transforms = codings.map((coding) => zlib[decoders[coding] as 'createGunzip']() as Transform)
-  const last = transforms.at(-1) as Transform
   // What goes wrong on the way is thrown to the reader of the last one.
   pipeline([Readable.from(body), ...transforms], () => {})
-  yield* last as Chunks
+  yield* transforms.at(-1) as Chunks
+}
+
+function codingsOf(encoding: string): string[] {
+  const codings = encoding.toLowerCase().split(',')
+  return codings.map((coding) => coding.trim()).filter((coding) => coding !== '' && coding !== 'identity')
 }

@@ -1,5 +1,6 @@
 import type { Exchange, HttpLink, HttpRequest, HttpSink } from './http.ts'
 import { type Encoded, encodeBody, encodeSimple } from './http-body.ts'
+import { headerIn } from './http-inbox.ts'
 
 /** Where the built-in fetch and undici look for the dispatcher that they use; each knows handlers of its own kind. */
 const places = ['undici.globalDispatcher.1', 'undici.globalDispatcher.2']
@@ -18,8 +19,8 @@ export type DispatchOptions = {
 }
 
 type Controller = {
-  rawHeaders: Buffer[] | null
-  rawTrailers: Buffer[] | null
+  rawHeaders: string[] | null
+  rawTrailers: string[] | null
   readonly aborted: boolean
   readonly paused: boolean
   readonly reason: unknown
@@ -37,12 +38,12 @@ type Handler = {
   onResponseError(controller: Controller, error: unknown): void
 }
 
-/** A handler as the fetch of Node 24 has it. */
+/** A handler as the fetch of Node 24 has it. undici gives headers as Buffers there, and reads what strings have as well: toString. */
 type LegacyHandler = {
   onConnect(abort: (reason?: unknown) => void, context: unknown): void
-  onHeaders(status: number, headers: Buffer[], resume: () => void, statusText: string): unknown
+  onHeaders(status: number, headers: string[], resume: () => void, statusText: string): unknown
   onData(chunk: Buffer): unknown
-  onComplete(trailers: Buffer[]): void
+  onComplete(trailers: string[]): void
   onError(error: unknown): void
 }
 
@@ -74,8 +75,8 @@ function createController() {
   let exchange: Exchange | undefined
   let sink: HttpSink | undefined
   const controller = {
-    rawHeaders: null as Buffer[] | null,
-    rawTrailers: null as Buffer[] | null,
+    rawHeaders: null as string[] | null,
+    rawTrailers: null as string[] | null,
     aborted: false,
     paused: false,
     reason: null as unknown,
@@ -114,12 +115,12 @@ function modern(handler: Handler): { controller: Control; sink: HttpSink } {
   const { controller } = control
   const sink: HttpSink = {
     onHead(status, statusText, headers) {
-      controller.rawHeaders = headers.map(latin1)
+      controller.rawHeaders = headers
       guard(controller, () => handler.onResponseStart(controller, status, grouped(headers), statusText))
     },
     onData: (chunk) => guard(controller, () => handler.onResponseData(controller, chunk)),
     onEnd(trailers) {
-      controller.rawTrailers = trailers.map(latin1)
+      controller.rawTrailers = trailers
       guard(controller, () => handler.onResponseEnd(controller, grouped(trailers)))
     },
     onError: (error) => handler.onResponseError(controller, error),
@@ -137,9 +138,9 @@ function legacy(handler: LegacyHandler): { controller: Control; sink: HttpSink }
   }
   const sink: HttpSink = {
     onHead: (status, statusText, headers) =>
-      guard(controller, () => pauseUnless(handler.onHeaders(status, headers.map(latin1), () => controller.resume(), statusText))),
+      guard(controller, () => pauseUnless(handler.onHeaders(status, headers, () => controller.resume(), statusText))),
     onData: (chunk) => guard(controller, () => pauseUnless(handler.onData(chunk))),
-    onEnd: (trailers) => guard(controller, () => handler.onComplete(trailers.map(latin1))),
+    onEnd: (trailers) => guard(controller, () => handler.onComplete(trailers)),
     onError: (error) => handler.onError(error),
   }
   control.heardBy(sink)
@@ -171,7 +172,7 @@ function start(link: HttpLink, options: DispatchOptions, control: Control, sink:
 
 function requestOf(options: DispatchOptions, headers: string[], { body, type, length }: Encoded): HttpRequest {
   const { origin, path, method, query, headersTimeout, bodyTimeout } = options
-  if (type !== undefined && headerOf(headers, 'content-type') === undefined) headers.push('content-type', type)
+  if (type !== undefined && headerIn(headers, 'content-type') === undefined) headers.push('content-type', type)
   if (length !== undefined && lengthOf(headers) === undefined) headers.push('content-length', String(length))
   const limits = {
     ...(typeof headersTimeout === 'number' && { headersTimeout }),
@@ -191,19 +192,20 @@ function requestOf(options: DispatchOptions, headers: string[], { body, type, le
 function flat(headers: unknown): string[] {
   if (!headers) return []
   if (Array.isArray(headers) && !Array.isArray(headers[0])) return headers.map(String)
+  const found: string[] = []
+  const add = (name: string, value: unknown) => {
+    if (value !== undefined && value !== null) found.push(name, String(value))
+  }
   const pairs = typeof headers === 'object' && Symbol.iterator in headers ? headers : Object.entries(headers)
-  return [...(pairs as Iterable<[string, unknown]>)].flatMap(([name, value]) =>
-    (Array.isArray(value) ? value : [value]).flatMap((one) => (one === undefined || one === null ? [] : [name, String(one)])),
-  )
-}
-
-function headerOf(headers: readonly string[], name: string): string | undefined {
-  const at = headers.findIndex((one, index) => index % 2 === 0 && one.toLowerCase() === name)
-  return at === -1 ? undefined : headers[at + 1]
+  for (const [name, value] of pairs as Iterable<[string, unknown]>) {
+    if (Array.isArray(value)) for (const one of value) add(name, one)
+    else add(name, value)
+  }
+  return found
 }
 
 function lengthOf(headers: readonly string[]): number | undefined {
-  const length = headerOf(headers, 'content-length')
+  const length = headerIn(headers, 'content-length')
   return length === undefined ? undefined : Number(length)
 }
 
@@ -224,10 +226,6 @@ function grouped(headers: readonly string[]): Record<string, string | string[]> 
     found[name] = before === undefined ? value : [before, value].flat()
   }
   return found
-}
-
-function latin1(text: string): Buffer {
-  return Buffer.from(text, 'latin1')
 }
 
 function abortError(): Error {

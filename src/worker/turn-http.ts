@@ -18,22 +18,20 @@ export function createTurnHttp({ link }: Resident, turn: Turn): Http {
   const open = new Set<Exchange>()
   let http: Http | undefined
 
+  function abortAll(reason: unknown): void {
+    for (const exchange of open) exchange.abort(reason)
+  }
+
   function create(to: HttpLink): Http {
-    turn.ends.push(() => {
-      for (const exchange of open) exchange.abort(new ActorError('HANDLER_FAILED', `${turn.name} ended before its request`))
-    })
-    return createHttpClient({
-      link: to,
-      signalOf: () => turn.abort.signal,
-      onOpen(exchange, over) {
-        open.add(exchange)
-        void over.then(() => open.delete(exchange))
-      },
-    })
+    const { signal } = turn.abort
+    signal.addEventListener('abort', () => abortAll(signal.reason), { once: true })
+    turn.ends.push(() => abortAll(new ActorError('HANDLER_FAILED', `${turn.name} ended before its request`)))
+    return createHttpClient({ link: to, onOpen: (exchange) => void open.add(exchange), onOver: (exchange) => void open.delete(exchange) })
   }
 
   return async (url, options) => {
     assertOpen(turn, 'ctx.http')
+    if (turn.abort.reason) throw turn.abort.reason
     if (!link) throw new ActorError('HANDLER_FAILED', 'This thread has no HTTP pool')
     http ??= create(link)
     return http(url, options)

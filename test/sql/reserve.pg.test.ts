@@ -59,6 +59,38 @@ describe('reserve_execution', () => {
     expect(await reserve()).toEqual({ verdict: 'refused', reason: 'config_missing' })
   })
 
+  test('counts the markets of one event as one position, whoever reserves', async () => {
+    for (const market_id of ['m1', 'm2']) expect(await reserve({ market_id, event_id: 'e', amount: 2 })).toMatchObject({ verdict: 'ok' })
+    const refused = await reserve({ market_id: 'm3', event_id: 'e', amount: 1.01 })
+    expect(refused).toEqual({ verdict: 'refused', reason: 'max_event_exposure', used: 4, limit: 5 })
+    expect(await reserve({ market_id: 'm3', amount: 5 })).toMatchObject({ verdict: 'ok' })
+    const used = await call(sql, 'trading_exposure', { market_id: 'm1', event_id: 'e' })
+    expect(used).toEqual({ today: 9, market: 2, event: 4, open: 9, pnl: 0 })
+  })
+
+  test('lets the legs of one basket share an opportunity, and nothing else', async () => {
+    const { opportunity_id } = await call(sql, 'publish_opportunity', { opportunity: sample, job: null })
+    const leg = (args: object) => reserve({ opportunity_id, amount: 1, details: { basket: 'b' }, ...args })
+    expect(await leg({ side: 'YES' })).toMatchObject({ verdict: 'ok' })
+    expect(await leg({ side: 'NO' })).toMatchObject({ verdict: 'ok' })
+    expect(await leg({ details: { basket: 'c' } })).toEqual({ verdict: 'refused', reason: 'already_executed' })
+    expect(await leg({ details: {} })).toEqual({ verdict: 'refused', reason: 'already_executed' })
+  })
+
+  test('frees the key of an opportunity when the last of its trades has ended', async () => {
+    const keyed = { ...sample, dedupe_key: 'market:m1', discovered_by: 'scanner', discovery_method: 'complete_set' }
+    const publish = () => call(sql, 'publish_opportunity', { opportunity: keyed, job: null })
+    const { opportunity_id } = await publish()
+    await call(sql, 'review_opportunity', { id: opportunity_id, decision: 'approved', reviewed_by: 'trader' })
+    const legs = []
+    for (const side of ['YES', 'NO']) legs.push(await reserve({ opportunity_id, side, amount: 1, details: { basket: 'b' } }))
+    await call(sql, 'record_execution', { id: legs[0].execution_id, stage: 'filled', shares: 5 })
+    await call(sql, 'release_execution', { id: legs[1].execution_id, reason: 'no_match' })
+    expect(await publish()).toMatchObject({ verdict: 'duplicate' })
+    await call(sql, 'settle_execution', { id: legs[0].execution_id, exit_price: 1 })
+    expect(await publish()).toMatchObject({ verdict: 'ok' })
+  })
+
   test('released exposure can be used again, by the same opportunity too', async () => {
     const { opportunity_id } = await call(sql, 'publish_opportunity', { opportunity: sample, job: null })
     const first = await reserve({ opportunity_id })

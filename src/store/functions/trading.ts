@@ -69,7 +69,14 @@ export const tradingFunctions = {
       z.object({ verdict: z.literal('repeat'), execution_id: uuid, stage: z.string(), status: z.string() }),
       z.object({
         verdict: z.literal('refused'),
-        reason: z.enum(['trading_disabled', 'max_position_size', 'max_daily_exposure', 'already_executed', 'config_missing']),
+        reason: z.enum([
+          'trading_disabled',
+          'max_position_size',
+          'max_event_exposure',
+          'max_daily_exposure',
+          'already_executed',
+          'config_missing',
+        ]),
         used: z.number().optional(),
         limit: z.number().optional(),
       }),
@@ -109,6 +116,10 @@ export const tradingFunctions = {
   expire_opportunities: {
     args: argsOf(z.object({ limit: z.int().positive().optional() })),
     result: z.object({ expired: z.int() }),
+  },
+  trading_exposure: {
+    args: argsOf(z.object({ market_id: z.string().optional(), event_id: z.string().optional(), broker: z.string().optional() })),
+    result: z.object({ today: z.number(), market: z.number(), event: z.number(), open: z.number(), pnl: z.number() }),
   },
   record_performance: {
     args: argsOf(z.object({ period: z.enum(['daily', 'weekly', 'monthly']).optional(), day: z.iso.date().optional() })),
