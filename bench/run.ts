@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { benchBoot } from './boot.ts'
 import { benchCompute } from './compute.ts'
 import { benchHttp } from './http.ts'
 import { type Figure, isMet, printTable } from './report.ts'
@@ -9,6 +10,7 @@ const help = `Usage: npm run bench -- store [options]
        npm run bench -- runtime [options]
        npm run bench -- http [options]
        npm run bench -- compute [options]
+       npm run bench -- boot [options]
 
   store    what the schema and the stores do in a second, among a million ended jobs
 
@@ -35,16 +37,28 @@ const help = `Usage: npm run bench -- store [options]
   --seconds <n>  for each measurement, roughly (5)
   --rounds <n>   ours and a bare pool by turns, so many times (5)
 
+  boot     how soon the default team is ready, and its memory after some work
+
+  --minutes <n>  how long it works (10)
+  --config <f>   another team (config/troupe.yaml)
+
   --json         one line of JSON on stdout
 
 store and runtime need a PostgreSQL server as superuser (runtime not for start and mailbox): TROUPE_TEST_DATABASE_URL, or one is started by
 .ci/postgres. Other work on the machine makes every number smaller; compare with the floor, which the same run measured.`
 
-const benches = { store: benchStore, runtime: benchRuntime, http: benchHttp, compute: benchCompute } as const
+const benches = { store: benchStore, runtime: benchRuntime, http: benchHttp, compute: benchCompute, boot: benchBoot } as const
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
-    options: { ...storeOptions, ...runtimeOptions, json: { type: 'boolean' }, help: { type: 'boolean' } },
+    options: {
+      ...storeOptions,
+      ...runtimeOptions,
+      minutes: { type: 'string', default: '10' },
+      config: { type: 'string' },
+      json: { type: 'boolean' },
+      help: { type: 'boolean' },
+    },
     allowPositionals: true,
   })
   if (values.help || positionals.length === 0) {
