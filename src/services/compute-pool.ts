@@ -46,7 +46,7 @@ export function openPool({ places, hard, idle, niceness, threads, take, onLost }
     resourceLimits: { maxOldGenerationSizeMb: hard / 2 ** 20 },
     // The pool tells nobody else which thread a task is given to.
     loadBalancer(task, workers) {
-      const idlers = workers.filter(({ id, currentUsage }) => currentUsage === 0 && !threads.isEnding(id))
+      const idlers = workers.filter(({ id, currentUsage }) => currentUsage === 0 && !threads.isEnding(id) && !threads.isOwing(id))
       const chosen = idlers.find(({ id }) => threads.isUp(id)) ?? idlers[0]
       const worker = chosen && workerOf(chosen.id)
       if (!worker) return null

@@ -14,6 +14,8 @@ export type Run = {
   readonly answer: Promise<Answer>
   /** Where it runs, once it does. */
   readonly worker: Worker | undefined
+  /** Its answer is there, or nobody waits for it any more. */
+  readonly isSettled: boolean
   settle(answer: Answer): void
   /** Has to have been taken by a thread within so many ms. */
   expect(limit: number): void
@@ -41,9 +43,11 @@ export function openRun({ id, caller, order, until, discard }: RunOptions): Run 
   promise.catch(() => {}) // who is killed while it waits for a thread waits for no answer
   let worker: Worker | undefined
   let timer: NodeJS.Timeout | undefined
+  let isSettled = false
   let phase: 'waiting' | 'expecting' | 'running' | 'over' = 'waiting'
 
   function kill(reason: ActorError): void {
+    isSettled = true
     abort.abort(reason)
     reject(reason)
     if (phase === 'over' && worker) discard(worker) // the pool takes its thread for a free one
@@ -67,7 +71,11 @@ export function openRun({ id, caller, order, until, discard }: RunOptions): Run 
     get worker() {
       return worker
     },
+    get isSettled() {
+      return isSettled
+    },
     settle(given) {
+      isSettled = true
       until.removeEventListener('abort', onAbort)
       resolve(given)
     },

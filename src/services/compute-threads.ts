@@ -72,6 +72,8 @@ export function createPoolThreads({ memory, zombieAfter, onBreach, onZombie, onR
     isUp: (thread: number): boolean => isKnown(thread, 'up'),
     /** It may still be in the pool, but is not to be used. */
     isEnding: (thread: number): boolean => isKnown(thread, 'ending'),
+    /** What it had last was over without an answer, and may yet be ended with the thread. */
+    isOwing: (thread: number): boolean => [...watched.values()].some((one) => one.thread === thread && one.run?.isSettled === false),
     /** The pool has ended this one. */
     ended(thread: number): void {
       for (const [worker, one] of watched) if (one.thread === thread) expectEnd(worker, one)

@@ -193,7 +193,7 @@ test('a thread that cannot be ended is announced, and close does not wait for it
   const sleeping = pool.failure('sleep', file, { signal: stop.signal })
   await until(() => existsSync(file))
   stop.abort()
-  const seen = [await sleeping, await pool.run('square', 7), (await stuck).task, pool.compute.stats().zombies]
+  const seen = [await sleeping, await pool.run('square', 7), (await stuck).task, (await stuck).zombies]
   await pool.compute.close()
   expect([...seen, (await reaped).zombies]).toEqual([
     'COMPUTE_FAILED aborted: The task tasks/sample.ts#sleep was given up by its caller',
