@@ -57,7 +57,7 @@ function opportunityLine(one: Opportunity): string | undefined {
     case 'pending':
       return line(
         'found',
-        `${what} at ${price ?? '?'}: edge ${percent(edge)}, confidence ${confidence ?? '?'}, by ${one.discovery_method ?? one.discovered_by ?? '?'}`,
+        `${what} at ${rounded(price)}: edge ${percent(edge)}, confidence ${confidence ?? '?'}, by ${one.discovery_method ?? one.discovered_by ?? '?'}`,
       )
     case 'rejected':
       return line('rejected', `${what}: ${plain(reason ?? 'no reason given')}`)
@@ -84,14 +84,19 @@ function executionLine(one: Execution, title: string | null): string | undefined
   } = one
   const what = `${side} ${titled(title ?? '?')}`
   if (status === 'settled')
-    return line('closed', `${what} at ${exit ?? '?'}: ${reason === null ? '' : `${plain(reason)}, `}P&L ${signed(pnl ?? 0)} USD`)
+    return line('closed', `${what} at ${rounded(exit)}: ${reason === null ? '' : `${plain(reason)}, `}P&L ${signed(pnl ?? 0)} USD`)
   if (status === 'failed') return line('no trade', `${what}: ${plain(error ?? 'no reason given')}`)
   if (status === 'executed')
     return line(
       'bought',
-      `${shares ?? '?'} ${what} at ${price ?? '?'} = ${amount ?? '?'} USD, fees ${fees ?? 0} USD, by ${one.executed_by ?? '?'}`,
+      `${shares ?? '?'} ${what} at ${rounded(price)} = ${money(amount)}, fees ${money(fees)}, by ${one.executed_by ?? '?'}${brokerOf(one)}`,
     )
   return stage === 'unknown' ? line('unclear', `${what}: whether it was bought is being found out`) : undefined
+}
+
+/** Whether it was real money must never be a guess. */
+function brokerOf({ details }: Execution): string {
+  return typeof details.broker === 'string' ? ` (${plain(details.broker)})` : ''
 }
 
 function line(label: string, text: string): string {
@@ -105,6 +110,14 @@ function titled(question: string): string {
 
 function percent(share: number | null): string {
   return share === null ? '?' : `${(share * 100).toFixed(1)} %`
+}
+
+function rounded(price: number | null): string {
+  return price === null ? '?' : String(Number(price.toFixed(4)))
+}
+
+function money(usd: number | null): string {
+  return `${(usd ?? 0).toFixed(2)} USD`
 }
 
 function signed(usd: number): string {

@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { type Command, type ExitCode, type Input, UsageError } from './command.ts'
 import { durationFlag, numberFlag, textFlag } from './flags.ts'
-import { readJson } from './json-text.ts'
+import { readPayload } from './job-payload.ts'
 import { printJson } from './print.ts'
 import { teamOptions } from './team-input.ts'
 import { withStore } from './team-store.ts'
@@ -10,10 +10,14 @@ import { withStore } from './team-store.ts'
 export const jobsAdd: Command = {
   summary: 'add a job for whichever agent takes its type',
   usage: '<type> [<json> | -] [options]',
-  examples: ['troupe jobs add scan_markets', `troupe jobs add write_card '{"name": "you"}' --priority 1 --dedupe-key card-for-you`],
+  examples: [
+    'troupe jobs add scan_markets',
+    'troupe jobs add code_review --file change.diff',
+    `troupe jobs add write_card '{"name": "you"}' --priority 1 --dedupe-key card-for-you`,
+  ],
   notes: ['Jobs wait in the store until an agent that takes their type runs; troupe check lists the types.'],
   options: {
-    file: { type: 'string', value: '<file>', help: 'the payload is in this file' },
+    file: { type: 'string', value: '<file>', help: 'a .json file is the payload; any other, or one beside JSON, is a file to work on' },
     priority: { type: 'string', value: '<1..10>', help: '1 is first (default 5)' },
     target: { type: 'string', value: '<agent>', help: 'only this agent may take it' },
     'dedupe-key': { type: 'string', value: '<key>', help: 'at most one live job of a type has the same key' },
@@ -37,7 +41,7 @@ async function readJob({ options, words: [type, word] }: Input) {
   const payload = z
     .json()
     .optional()
-    .parse(await readJson({ word, file: options.file, what: 'payload' }))
+    .parse(await readPayload(word, textFlag(options, 'file')))
   const [priority, maxAttempts] = [
     numberFlag(options, 'priority', { least: 1, most: 10 }),
     numberFlag(options, 'max-attempts', { least: 1, most: 100 }),

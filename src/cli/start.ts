@@ -59,6 +59,7 @@ export const start: Command = {
       }
       const code = await troupe.ended
       await end(troupe, log, code)
+      watch?.close()
       screen?.print(savedLine(troupe, watch?.last()))
       return code
     } catch (error) {

@@ -6,7 +6,7 @@ import { createRedactor } from './redact.ts'
 /** The log of one process: one line for each event, each line of an actor, and what the host itself has to say. */
 export interface Log {
   event(event: Event): void
-  /** Takes an actor's NDJSON, one or more whole lines, in pino's format. */
+  /** Takes an actor's NDJSON, one or more whole lines, in pino's format; what is below the level is dropped. */
   lines(ndjson: string): void
   write(level: Level, message: string, fields?: Readonly<Record<string, unknown>>): void
   /** Takes a secret that is not in the environment out of everything that follows. */
@@ -40,13 +40,15 @@ export async function openLog(options: LogOptions): Promise<Log> {
 
   const out = { write: (text: string) => sink.write(format(redact(text))) }
   const logger = pino({ base: null, level: levelOf(env.LOG_LEVEL) }, out)
+  const least = logger.levelVal
+  const isWanted = (line: string) => line !== '' && Number(/^\{"level":(\d+)/.exec(line)?.[1] ?? least) >= least
   return {
     event(event) {
       const { level, fields, msg } = eventLine(event)
       logger[level](fields, msg)
     },
     lines(ndjson) {
-      for (const line of ndjson.split('\n')) if (line !== '') out.write(`${actorLine(line)}\n`)
+      for (const line of ndjson.split('\n')) if (isWanted(line)) out.write(`${actorLine(line)}\n`)
     },
     write: (level, message, fields = {}) => logger[level](fields, message),
     hide(secret) {

@@ -25,7 +25,7 @@ function execution(id: string, more: Partial<Execution> = {}): Execution {
   return {
     ...{ id, opportunity_id: 'a', market_id: 'market-a', side: 'YES', amount: 4.9, entry_price: 0.4, status: 'pending', stage: 'reserved' },
     ...{ shares: 12.25, fees: 0.05, exit_price: null, exit_reason: null, pnl: null, executed_by: 'trader-1', error_message: null },
-    ...{ created_at: '2026-11-21T00:00:00Z' as never, details: {}, ...more },
+    ...{ created_at: '2026-11-21T00:00:00Z' as never, details: { broker: 'paper' }, ...more },
   }
 }
 
@@ -49,7 +49,7 @@ test('each step of a trade is one line, with its reason and its costs', () => {
     'found     YES "Will a happen?" at 0.4: edge 12.5 %, confidence 0.8, by model_opinion',
     'rejected  YES "Will b happen?": spread too wide',
     'approved  YES "Will a happen?"',
-    'bought    12.25 YES "Will a happen?" at 0.4 = 4.9 USD, fees 0.05 USD, by trader-1',
+    'bought    12.25 YES "Will a happen?" at 0.4 = 4.90 USD, fees 0.05 USD, by trader-1 (paper)',
     'closed    YES "Will a happen?" at 0.5: take profit, P&L +1.17 USD',
   ])
 })

@@ -29,12 +29,13 @@ test('writes an event as one line with stable fields', async () => {
 
 test('passes the lines of actors on in order, and makes lines of what is none', async () => {
   const { log, text } = await collect({ isPretty: false })
-  log.lines('{"level":30,"time":1,"actor":"a","n":1,"msg":"one"}\n{"level":20,"time":2,"actor":"a","msg":"two"}\n')
+  log.lines('{"level":30,"time":1,"actor":"a","n":1,"msg":"one"}\n{"level":50,"time":2,"actor":"a","msg":"two"}\n')
+  log.lines('{"level":20,"time":2,"actor":"a","msg":"below the level"}\n')
   log.lines('no line of ours\n')
   const lines = text().trimEnd().split('\n')
   expect(lines.slice(0, 2)).toEqual([
     '{"level":30,"time":1,"agent":"a","n":1,"msg":"one"}',
-    '{"level":20,"time":2,"agent":"a","msg":"two"}',
+    '{"level":50,"time":2,"agent":"a","msg":"two"}',
   ])
   expect(JSON.parse(lines[2] ?? '')).toMatchObject({ level: 40, msg: 'no line of ours' })
 })
