@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { benchAnomaly } from './anomaly.ts'
 import { benchBoot } from './boot.ts'
 import { benchCompute } from './compute.ts'
 import { benchHttp } from './http.ts'
@@ -10,6 +11,7 @@ const help = `Usage: npm run bench -- store [options]
        npm run bench -- runtime [options]
        npm run bench -- http [options]
        npm run bench -- compute [options]
+       npm run bench -- anomaly
        npm run bench -- boot [options]
 
   store    what the schema and the stores do in a second, among a million ended jobs
@@ -42,12 +44,21 @@ const help = `Usage: npm run bench -- store [options]
   --minutes <n>  how long it works (10)
   --config <f>   another team (config/troupe.yaml)
 
+  anomaly  AnomalyHunter's detector on the Numenta Anomaly Benchmark's series, by its standard profile
+
   --json         one line of JSON on stdout
 
 store and runtime need a PostgreSQL server as superuser (runtime not for start and mailbox): TROUPE_TEST_DATABASE_URL, or one is started by
 .ci/postgres. Other work on the machine makes every number smaller; compare with the floor, which the same run measured.`
 
-const benches = { store: benchStore, runtime: benchRuntime, http: benchHttp, compute: benchCompute, boot: benchBoot } as const
+const benches = {
+  store: benchStore,
+  runtime: benchRuntime,
+  http: benchHttp,
+  compute: benchCompute,
+  boot: benchBoot,
+  anomaly: benchAnomaly,
+} as const
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({

@@ -180,6 +180,8 @@ export interface JobOptions {
   readonly dedupeKey?: string | undefined
   readonly delay?: number | undefined
   readonly maxAttempts?: number | undefined
+  /** Only this agent may take it. */
+  readonly target?: string | undefined
 }
 
 /** A message from outside a turn; without `to` for this actor itself. */

@@ -36,6 +36,8 @@ export type NewJob = {
   readonly dedupeKey?: string
   readonly delay?: number
   readonly maxAttempts?: number
+  /** The only agent that may take it. */
+  readonly target?: string
 }
 
 export type TimerChange =
@@ -87,6 +89,7 @@ export type HostFrame =
       readonly from: string | null
       readonly attempt: number
       readonly priority: Priority
+      readonly isBroadcast?: true
     }
   | { readonly kind: 'answer'; readonly actor: string; readonly call: number; readonly answer: Answer }
   | { readonly kind: 'used'; readonly actor: string; readonly call: number; readonly outcome: UseOutcome }

@@ -20,6 +20,8 @@ export type Message = {
   readonly expiresAt?: number
   /** Of an ask: the actors that wait for each other through it, the first asker first. */
   readonly chain?: readonly string[]
+  /** It was told to all: whoever has no handler for it was not meant. */
+  readonly isBroadcast?: true
 }
 
 /** A job that was claimed for an actor of this process. */

@@ -6,12 +6,18 @@ export function originOf(address: string): string | undefined {
 
 /** Whether a text names origins: one, such as https://api.example.com, https://*.example.com for all hosts below one, * for everywhere. */
 export function isOriginPattern(text: string): boolean {
-  return text === '*' || originOf(text.replace('://*.', '://')) === text.replace('://*.', '://')
+  const one = bare(text).replace('://*.', '://')
+  return text === '*' || originOf(one) === one
 }
 
 /** Whether one of the patterns has the origin in it. */
 export function isAllowed(origin: string, patterns: readonly string[]): boolean {
-  return patterns.some((pattern) => pattern === '*' || pattern === origin || isBelow(origin, pattern))
+  return patterns.map(bare).some((pattern) => pattern === '*' || pattern === origin || isBelow(origin, pattern))
+}
+
+/** Addresses in an environment tend to end with a slash. */
+function bare(pattern: string): string {
+  return pattern.replace(/\/$/, '')
 }
 
 function isBelow(origin: string, pattern: string): boolean {

@@ -36,6 +36,8 @@ export function createDeskMail(
   }
 
   function failed({ type, row, error }: FailedMail): void {
+    // Told to all, and not meant for this one.
+    if (row?.isBroadcast && error.startsWith('HANDLER_NOT_FOUND')) return settle(row, { outcome: 'done' })
     const one = { ...about, source: 'message', handled: row?.id ?? '', type } as const
     emit({ name: 'turn:failed', ...one, attempt: 1, error, retryIn: null })
     if (!row) return

@@ -117,8 +117,8 @@ export function createDesk(options: DeskOptions): Desk {
     calls.begin(turn, delivery)
     const common = { kind: 'turn', actor: agent, turn, attempt } as const
     if (delivery.kind === 'message') {
-      const { id, type, body, from, priority } = delivery.message
-      return child.post({ ...common, source: 'message', id, type, body, from, priority })
+      const { id, type, body, from, priority, isBroadcast } = delivery.message
+      return child.post({ ...common, source: 'message', id, type, body, from, priority, ...(isBroadcast && { isBroadcast }) })
     }
     const { id, type, payload } = delivery.job
     const held = jobs.get(id)

@@ -62,14 +62,21 @@ export function wireMessage({ id, to, type, body, priority, expiresIn, delay }: 
     to_agent: to,
     type,
     body,
-    ...(to === null && { message_type: 'alert' }),
+    ...(to === null && { message_type: 'alert', ...contentOf(body) }),
     ...(priority && { priority }),
     ...(expiresIn !== undefined && { expires_in_ms: expiresIn }),
     ...(delay !== undefined && { delay_ms: delay }),
   }
 }
 
-function wireJob({ id, type, payload, priority, dedupeKey, delay, maxAttempts }: NewJob): z.input<typeof newJob> {
+/** Agents of the original system show the content of an alert, and do not look into its payload. */
+function contentOf(body: string): Pick<OutgoingMessage, 'content'> {
+  const said: unknown = JSON.parse(body)
+  const text: unknown = typeof said === 'object' && said !== null ? Reflect.get(said, 'text') : said
+  return typeof text === 'string' ? { content: text.slice(0, 10_000).toWellFormed() } : {}
+}
+
+function wireJob({ id, type, payload, priority, dedupeKey, delay, maxAttempts, target }: NewJob): z.input<typeof newJob> {
   return {
     id,
     job_type: type,
@@ -78,6 +85,7 @@ function wireJob({ id, type, payload, priority, dedupeKey, delay, maxAttempts }:
     ...(dedupeKey !== undefined && { dedupe_key: dedupeKey }),
     ...(delay !== undefined && { delay_ms: delay }),
     ...(maxAttempts !== undefined && { max_attempts: maxAttempts }),
+    ...(target !== undefined && { target_agent: target }),
   }
 }
 
@@ -89,7 +97,7 @@ function wireTimer(timer: TimerChange): NonNullable<Turn['timers']>[number] {
 
 /** A message that went straight from its commit into a mailbox here. */
 export function sentMessage(sent: OutgoingMessage & { readonly id: string }, from: string, seq: number, now: number): Message {
-  const { id, type, body = 'null', priority = 'normal', expires_in_ms, headers } = sent
+  const { id, to_agent = null, type, body = 'null', priority = 'normal', expires_in_ms, headers } = sent
   return {
     id,
     seq,
@@ -100,13 +108,15 @@ export function sentMessage(sent: OutgoingMessage & { readonly id: string }, fro
     attempts: 0,
     interruptions: 0,
     ...(expires_in_ms !== undefined && { expiresAt: now + expires_in_ms }),
+    ...(to_agent === null && { isBroadcast: true as const }),
     ...askOf(headers),
   }
 }
 
 /** A message that waited in the table. */
 export function waitingMessage(waiting: WaitingMessage, now: number): Message {
-  const { id, seq, from_agent: from, type, message_type, body, priority, attempts, interruptions, retry_in_ms, expires_in_ms } = waiting
+  const { id, seq, from_agent: from, to_agent, type, message_type, body, priority, attempts, interruptions } = waiting
+  const { retry_in_ms, expires_in_ms } = waiting
   return {
     id,
     seq,
@@ -119,6 +129,7 @@ export function waitingMessage(waiting: WaitingMessage, now: number): Message {
     interruptions,
     ...(retry_in_ms !== null && { retryAt: now + retry_in_ms }),
     ...(expires_in_ms !== null && { expiresAt: now + expires_in_ms }),
+    ...(to_agent === null && { isBroadcast: true as const }),
     ...askOf(waiting.headers ?? undefined),
   }
 }

@@ -9,8 +9,8 @@ type Environment = Readonly<Record<string, string | undefined>>
 export type Path = readonly PropertyKey[]
 
 /**
- * Parses a config file's text. `${NAME}` in a value stands for the environment's variable; a section whose variable is unset is
- * left out, so that one file serves with and without it.
+ * Parses a config file's text. `${NAME}` in a value stands for the environment's variable, `${NAME:-default}` for a default where that
+ * is unset; a section whose variable is unset is left out, so that one file serves with and without it.
  * Throws CONFIG_INVALID with one line per fault: file, line and column, path, what was found, what was expected.
  */
 export function parseConfig(text: string, { file, env }: { file: string; env: Environment }): Config {
@@ -68,12 +68,14 @@ function invalid(faults: readonly string[]): ActorError {
   return new ActorError('CONFIG_INVALID', faults.join('\n'), { details: { faults } })
 }
 
-/** Values with `${NAME}`; undefined where a variable is unset. */
+const variables = /\$\{([A-Za-z_]\w*)(?::-([^}]*))?\}/g
+
+/** Values with `${NAME}`; undefined where a variable is unset that has no default, as `${NAME:-default}` has. */
 function substitute(value: unknown, env: Environment): unknown {
   if (typeof value === 'string') {
-    const names = [...value.matchAll(/\$\{([A-Za-z_]\w*)\}/g)].map(([, variable = '']) => variable)
-    if (names.some((variable) => !env[variable])) return undefined
-    return value.replaceAll(/\$\{([A-Za-z_]\w*)\}/g, (_, variable: string) => env[variable] ?? '')
+    const needed = [...value.matchAll(variables)].filter(([, , fallback]) => fallback === undefined)
+    if (needed.some(([, variable = '']) => !env[variable])) return undefined
+    return value.replaceAll(variables, (_, variable: string, fallback = '') => env[variable] || fallback)
   }
   if (Array.isArray(value)) return value.map((item) => substitute(item, env))
   if (value === null || typeof value !== 'object') return value

@@ -19,6 +19,8 @@ export async function runTurn(actor: Resident, frame: TurnFrame, abort: Abort): 
   const turn = openTurn(frame.turn, `${frame.source} "${frame.type}"`, abort)
   const draft = actor.state.open()
   try {
+    if (frame.isBroadcast && !hasHandler(actor, frame.type))
+      return { kind: 'done', reply: 'null', effects: closeTurn(turn, draft.commit()) }
     const handler = handlerOf(actor, frame.source, frame.type)
     const body = await parseBody(actor, frame.source, frame.type, frame.body)
     const reply = toJson(await handler(body, createContext(actor, turn, frame, draft)), 'reply')
@@ -28,6 +30,11 @@ export async function runTurn(actor: Resident, frame: TurnFrame, abort: Abort): 
   } finally {
     leaveTurn(turn)
   }
+}
+
+/** Whether it takes messages of a type. What was told to all is not for everybody, and is no dead letter of theirs. */
+export function hasHandler({ definition }: Resident, type: string): boolean {
+  return Object.hasOwn(definition.receive ?? {}, type)
 }
 
 /** Finds the handler of a type; HANDLER_NOT_FOUND, which no other attempt would cure. */

@@ -36,11 +36,12 @@ export function makeMessage({ by, id, to, type, body }: Saying, { priority, expi
 
 /** Makes a job for the host, checking what the database would refuse. */
 export function makeJob(id: string, type: string, payload: JsonText, options: JobOptions = {}): NewJob {
-  const { priority, dedupeKey, delay, maxAttempts } = options
+  const { priority, dedupeKey, delay, maxAttempts, target } = options
   checkName(type, 'The type of ctx.jobs.create', jobLimits.type)
   checkNumber(priority, 'The priority of ctx.jobs.create', { least: 1, most: 10 })
   if (dedupeKey !== undefined) checkName(dedupeKey, 'The dedupeKey of ctx.jobs.create')
   checkNumber(delay, 'delay of ctx.jobs.create')
+  if (target !== undefined) checkName(target, 'The target of ctx.jobs.create')
   checkNumber(maxAttempts, 'maxAttempts of ctx.jobs.create', { least: 1, most: jobLimits.attempts })
   return {
     id,
@@ -50,5 +51,6 @@ export function makeJob(id: string, type: string, payload: JsonText, options: Jo
     ...(dedupeKey !== undefined && { dedupeKey }),
     ...(delay !== undefined && { delay: Math.ceil(delay) }),
     ...(maxAttempts !== undefined && { maxAttempts: Math.round(maxAttempts) }),
+    ...(target !== undefined && { target }),
   }
 }

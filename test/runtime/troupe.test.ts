@@ -21,6 +21,26 @@ test('handles what it is told, and answers what it is asked', async () => {
   expect(await team.ask('a-relay', 'ask', { to: 'a-counter', type: 'add', body: 3 })).toBe(5)
 })
 
+test('what is told to all is no dead letter of who has no handler for it, whoever told it', async () => {
+  await using team = teamOn(ground, [
+    { id: 'n-counter', type: 'counter' },
+    { id: 'n-relay', type: 'relay' },
+    { id: 'n-async', type: 'tally', durability: 'async' },
+  ])
+  await team.start()
+  await team.send('n-relay', 'broadcast', 3) // a "news"
+  await ground.backend.query(`select public.broadcast_message('python', 'More News', 'text')`)
+  const ended = async () => {
+    const { rows } = await ground.backend.query(`select d.agent_id, m.subject, d.status from agent_deliveries d
+      join agent_messages m on m.id = d.message_id
+      where m.subject in ('news', 'More News') and d.agent_id like 'n-%' and d.status <> 'ready' order by 1, 2 desc`)
+    return rows.map((row) => Object.values(row as object).join(' '))
+  }
+  await expect
+    .poll(ended, { timeout: 20_000 })
+    .toEqual(['n-async news done', 'n-async More News done', 'n-counter news done', 'n-counter More News done', 'n-relay More News done'])
+})
+
 test('saved state outlives a restart of the agent, and of the whole team', async () => {
   const agents = [{ id: 'b-counter', type: 'counter' }]
   {
@@ -148,6 +168,14 @@ test('a mailbox limit reaches the table', async () => {
   await send(2)
   await expect(send(3)).rejects.toMatchObject({ code: 'MAILBOX_FULL' })
   expect(limits.rows).toEqual([[2]])
+})
+
+test('amounts are numbers, however many zeros they end in', async () => {
+  await ground.backend.query(
+    `insert into trade_executions (market_id, side, amount, fees, entry_price) values ('zeros', 'YES', 1.50, 0.0, 0.410)`,
+  )
+  const rows = await ground.store.read('trade_executions', { market_id: 'zeros' })
+  expect(rows).toMatchObject([{ amount: 1.5, fees: 0, entry_price: 0.41, pnl: null }])
 })
 
 test('what nobody claims any more is ended by the upkeep', async () => {

@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util'
 import { type Harm, harms } from './harms.ts'
 import type { Report } from './kills.ts'
+import { runMarketKills } from './market-kills.ts'
 import { outages } from './outages.ts'
 import type { PairReport } from './pair.ts'
 import { harm, type Kind, kills, outage, pair } from './stores.ts'
@@ -11,7 +12,7 @@ Runs a bank of twenty agents and kills, harms and starves it at random; in the e
 
   --kills <n>       how often its process is killed on each store (default 50)
   --store <which>   embedded, postgres or both (default both)
-  --faults <list>   of kill, harm, outage, pair, separated by commas (default all; outage and pair need PostgreSQL)
+  --faults <list>   of kill, harm, market, outage, pair, separated by commas (default all; outage and pair need PostgreSQL)
   --rounds <n>      how often harms, outages and pairs are run (default 3)
   --seed <n>        to have the same chances again (default a new one, which is printed)
   --help
@@ -20,7 +21,8 @@ PostgreSQL is the server of TROUPE_TEST_DATABASE_URL: eval "$(.ci/postgres start
 Exit code 1: something was lost, doubled or harmed.
 `
 
-const faults = ['kill', 'harm', 'outage', 'pair'] as const
+const faults = ['kill', 'harm', 'market', 'outage', 'pair'] as const
+const marketKills = 30
 type Fault = (typeof faults)[number]
 
 process.exitCode = await main(process.argv.slice(2))
@@ -55,6 +57,8 @@ async function main(args: readonly string[]): Promise<number> {
     for (const at of chosen.includes('harm') ? rounds : [])
       await run(`harm ${kind} ${at}`, () => harm({ kind, seed: at, say }, [...(Object.keys(harms) as Harm[])]))
   }
+  for (const mode of chosen.includes('market') ? (['faithful', 'fixed'] as const) : [])
+    await run(`market ${mode}`, () => runMarketKills({ kills: marketKills, seed, mode, say }))
   for (const at of stores.includes('postgres') ? rounds : []) {
     if (chosen.includes('outage')) await run(`outage ${at}`, () => outage({ seed: at, say }, outages))
     if (chosen.includes('pair')) await run(`pair ${at}`, () => pair({ seed: at, say }))

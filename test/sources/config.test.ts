@@ -143,3 +143,12 @@ test('shows no login of an address that stands where it does not belong', () => 
   const [fault] = faultsOf(`${minimal}sources:\n  mongodb: "mongodb://me:p@ss@host/x"\n`)
   expect(fault).toBe('troupe.yaml:6:12: sources.mongodb: found "mongodb://…@host/x", expected object')
 })
+
+test('a variable that is unset may have a default in the file', () => {
+  const args = `{ api: '\${API:-http://x:1}/y', wallet: '\${WALLET:-}', owner: '\${OWNER}' }`
+  const text = minimal.replace('type: scanner', `type: scanner, args: ${args}`)
+  const argsOf = (env: Record<string, string>) => parse(text, env).teams[0]?.agents[0]?.args
+  expect(argsOf({ OWNER: 'me' })).toEqual({ api: 'http://x:1/y', wallet: '', owner: 'me' })
+  expect(argsOf({ OWNER: 'me', API: 'https://z', WALLET: '0x1' })).toEqual({ api: 'https://z/y', wallet: '0x1', owner: 'me' })
+  expect(argsOf({ OWNER: 'me', API: '' })).toMatchObject({ api: 'http://x:1/y' })
+})

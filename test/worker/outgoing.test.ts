@@ -15,3 +15,8 @@ test('a job may have what the table takes, and no more', () => {
     'maxAttempts of ctx.jobs.create is 101, expected a number from 1 to 100',
   )
 })
+
+test('a job may be for one agent', () => {
+  expect(makeJob(id, 'work', '{}', { target: 'one' })).toEqual({ id, type: 'work', payload: '{}', target: 'one' })
+  expect(() => makeJob(id, 'work', '{}', { target: '' })).toThrow('The target of ctx.jobs.create')
+})

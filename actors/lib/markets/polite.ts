@@ -1,8 +1,22 @@
 import { setTimeout } from 'node:timers/promises'
 import { ActorError } from 'troupe/actor'
 
-/** The part of fetch that is needed. */
-export type Fetch = (url: string, init?: RequestInit) => Promise<Response>
+/** The part of fetch that is needed; fetch itself fits. */
+export type Fetch = (url: string, init?: Request) => Promise<Reply>
+
+export interface Request {
+  readonly method?: string
+  readonly headers?: Record<string, string>
+  readonly body?: string
+  readonly signal?: AbortSignal
+}
+
+export interface Reply {
+  readonly status: number
+  readonly ok: boolean
+  readonly headers: { get(name: string): string | null }
+  readonly body: (AsyncIterable<Uint8Array> & { cancel(): Promise<void> }) | null
+}
 
 export interface PoliteOptions {
   readonly fetch: Fetch
@@ -77,18 +91,18 @@ async function tryOnce({ fetch, timeout, most }: PoliteOptions, url: string, { b
   }
 }
 
-function requestOf(body: unknown): RequestInit {
+function requestOf(body: unknown): Request {
   if (body === undefined) return { headers: { accept: 'application/json' } }
   return { method: 'POST', headers: { accept: 'application/json', 'content-type': 'application/json' }, body: JSON.stringify(body) }
 }
 
 /** An answer that nobody reads must not keep its connection. */
-async function dropped(response: Response, answer: Answer): Promise<Answer> {
+async function dropped(response: Reply, answer: Answer): Promise<Answer> {
   await response.body?.cancel()
   return answer
 }
 
-function refusal({ status, headers }: Response): Answer {
+function refusal({ status, headers }: Reply): Answer {
   const isPassing = passing.has(status)
   const after = Number(headers.get('retry-after') ?? Number.NaN) * 1_000
   const place = status === 403 || status === 451 ? ' (not available from here)' : ''
@@ -97,7 +111,7 @@ function refusal({ status, headers }: Response): Answer {
 
 class TooLarge extends Error {}
 
-async function textOf(response: Response, most: number): Promise<string> {
+async function textOf(response: Reply, most: number): Promise<string> {
   const chunks: Uint8Array[] = []
   let size = 0
   for await (const chunk of response.body ?? []) {

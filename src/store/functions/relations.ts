@@ -4,7 +4,15 @@ import { jsonb, timestamp, uuid } from './values.ts'
 
 const text = z.string().nullable()
 const time = timestamp.nullable()
-const number = z.number().nullable()
+/** Of a numeric column: where lite serves the database, one that ends in zeros (0.50) comes as text. */
+const decimal = z.union([
+  z.number(),
+  z
+    .string()
+    .regex(/^-?\d+\.?\d*$/)
+    .transform(Number),
+])
+const number = decimal.nullable()
 
 /** Tables and views that the host reads, with the columns it needs. */
 export const relations = {
@@ -31,6 +39,7 @@ export const relations = {
     max_attempts: z.int(),
     assigned_to: text,
     target_agent: text,
+    dedupe_key: text,
     run_at: z.string(),
     result: jsonb,
     error_message: text,
@@ -117,7 +126,7 @@ export const relations = {
     attempt: z.int(),
     max_attempts: z.int(),
     error_message: text,
-    age_minutes: z.number(),
+    age_minutes: decimal,
   }),
   v_agent_dashboard: z.object({
     agent_id: z.string(),
@@ -128,9 +137,9 @@ export const relations = {
     current_load: z.int(),
     jobs_completed: z.int(),
     jobs_failed: z.int(),
-    total_profit: z.number(),
+    total_profit: decimal,
     blocked_reason: text,
-    minutes_since_heartbeat: z.number(),
+    minutes_since_heartbeat: decimal,
     health_status: z.enum(['healthy', 'warning', 'stale']),
   }),
   v_opportunity_pipeline: z.object({
