@@ -18,6 +18,7 @@ export const send: Command = {
   summary: 'send a message to an agent, or ask it',
   usage: '<agent> <type> [<json> | -] [--ask] [options]   or   --broadcast <type> [<json> | -]',
   examples: [
+    'troupe send coordinator-main summary --ask',
     `troupe send greeter hello '{"name": "you"}' --ask`,
     `troupe send scanner scan --delay 5m --id "$(uuidgen)"`,
     'troupe send --broadcast stop_trading --priority urgent --file body.json',

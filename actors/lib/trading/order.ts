@@ -1,0 +1,81 @@
+import { ActorError } from 'troupe/actor'
+import { type Broker, type Order, type Outcome, refused } from '../markets/broker.ts'
+import { dollars, onePrice, shareCount } from '../markets/units.ts'
+import { type Execution, orderIn } from './execution.ts'
+import type { TraderCtx } from './trader-args.ts'
+
+/**
+ * Sends the order of an execution once. That it is about to be sent is written first, so whoever finds it later knows that something may
+ * have happened, and asks the broker instead of sending it again.
+ */
+export async function sendOnce(execution: Execution, broker: Broker, ctx: TraderCtx): Promise<Outcome> {
+  const { id, stage } = execution
+  const order = orderIn(execution)
+  const isUnsent = stage === 'reserved'
+  if (isUnsent) await ctx.db.call('record_execution', { id, stage: 'ordered' })
+  const act = () => (isUnsent ? broker.place(order, { signal: ctx.signal }) : broker.reconcile(order, { signal: ctx.signal }))
+  return await once(
+    `order ${order.key}`,
+    act,
+    async (detail) => {
+      await ctx.db.call('record_execution', { id, stage: 'unknown', error: detail })
+      return await broker.reconcile(order, { signal: ctx.signal })
+    },
+    ctx,
+  )
+}
+
+/** Sells, once, in this turn; a repeat that finds it begun asks the broker. Without an order there is nothing to be had. */
+export async function sellOnce(key: string, make: () => Promise<Order | undefined>, broker: Broker, ctx: TraderCtx): Promise<Outcome> {
+  const { signal } = ctx
+  const act = (way: 'place' | 'reconcile') => async () => {
+    const order = await make()
+    return order === undefined ? refused('no_match', 'nobody bids for all of it') : await broker[way](order, { signal })
+  }
+  return await once(`sell ${key}`, act('place'), act('reconcile'), ctx)
+}
+
+async function once(
+  name: string,
+  act: () => Promise<Outcome>,
+  ask: (detail: string) => Promise<Outcome>,
+  ctx: Pick<TraderCtx, 'step'>,
+): Promise<Outcome> {
+  try {
+    return (await ctx.step(name, act, { once: true })) as Outcome
+  } catch (error) {
+    if (!(error instanceof ActorError) || error.code !== 'STEP_UNKNOWN') throw error
+    return await ask(error.message)
+  }
+}
+
+/** Writes down with the turn what became of an order. */
+export function recordOutcome({ id }: Pick<Execution, 'id'>, outcome: Outcome, ctx: Pick<TraderCtx, 'db'>): void {
+  switch (outcome.kind) {
+    case 'filled':
+      return ctx.db.write('record_execution', { id, stage: 'filled', ...boughtIn(outcome), details: detailsOf(outcome) })
+    case 'refused':
+      return ctx.db.write('release_execution', { id, reason: `${outcome.reason}: ${outcome.detail}` })
+    case 'unsold_leg':
+      return ctx.db.write('record_execution', { id, stage: 'unsold_leg', ...unsoldIn(outcome), error: outcome.detail })
+    case 'unknown':
+      return ctx.db.write('record_execution', { id, stage: 'unknown', error: outcome.detail })
+  }
+}
+
+function boughtIn({ shares, cost, fee, reference }: Outcome & { kind: 'filled' }) {
+  const tx = reference === undefined ? {} : { tx_hash: reference }
+  return { amount: dollars(cost), fees: dollars(fee), shares: shareCount(shares), entry_price: averageOf(cost, shares), ...tx }
+}
+
+function unsoldIn({ shares, cost, reference }: Outcome & { kind: 'unsold_leg' }) {
+  return { amount: dollars(cost), shares: shareCount(shares), ...(reference !== undefined && { tx_hash: reference }) }
+}
+
+function detailsOf({ report, isEstimate, reference }: Outcome & { kind: 'filled' }) {
+  return { report: report ?? null, isEstimate, reference: reference ?? null }
+}
+
+function averageOf(cost: number, shares: number): number {
+  return Math.min(1, cost / shares / onePrice)
+}
