@@ -82,12 +82,13 @@ describe('reserve_execution', () => {
     const publish = () => call(sql, 'publish_opportunity', { opportunity: keyed, job: null })
     const { opportunity_id } = await publish()
     await call(sql, 'review_opportunity', { id: opportunity_id, decision: 'approved', reviewed_by: 'trader' })
-    const legs = []
-    for (const side of ['YES', 'NO']) legs.push(await reserve({ opportunity_id, side, amount: 1, details: { basket: 'b' } }))
-    await call(sql, 'record_execution', { id: legs[0].execution_id, stage: 'filled', shares: 5 })
-    await call(sql, 'release_execution', { id: legs[1].execution_id, reason: 'no_match' })
+    const leg = (side: string) => reserve({ opportunity_id, side, amount: 1, details: { basket: 'b' } })
+    const yes = await leg('YES')
+    const no = await leg('NO')
+    await call(sql, 'record_execution', { id: yes.execution_id, stage: 'filled', shares: 5 })
+    await call(sql, 'release_execution', { id: no.execution_id, reason: 'no_match' })
     expect(await publish()).toMatchObject({ verdict: 'duplicate' })
-    await call(sql, 'settle_execution', { id: legs[0].execution_id, exit_price: 1 })
+    await call(sql, 'settle_execution', { id: yes.execution_id, exit_price: 1 })
     expect(await publish()).toMatchObject({ verdict: 'ok' })
   })
 

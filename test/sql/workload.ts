@@ -149,7 +149,7 @@ async function trades(sql: Client) {
     await call(sql, end, { id: execution_id, pnl: 1 })
   }
   await insert(sql, 'trade_executions', { market_id: 'm', side: 'YES', amount: 1, status: 'executed', opportunity_id: id })
-  await update(sql, 'trade_executions', ['opportunity_id', id], { status: 'failed' })
+  await update(sql, 'trade_executions', ['opportunity_id', String(id)], { status: 'failed' })
   await call(sql, 'trading_exposure', { market_id: 'm', event_id: 'e' })
   await update(sql, 'system_config', ['key', 'risk_mode'], { value: 'aggressive' })
   await call(sql, 'record_performance', {})
