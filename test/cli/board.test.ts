@@ -17,7 +17,15 @@ function opportunity(id: string, more: Partial<Opportunity> = {}): Opportunity {
       edge: 0.125,
     },
     ...{ discovered_by: 'scanner-main', discovery_method: 'model_opinion', status: 'pending', review_reason: null },
-    ...{ discovered_at: '2026-11-21T00:00:00Z' as never, target_price: null, expires_at: null, event_id: null, dedupe_key: null, details: {}, ...more },
+    ...{
+      discovered_at: '2026-11-21T00:00:00Z' as never,
+      target_price: null,
+      expires_at: null,
+      event_id: null,
+      dedupe_key: null,
+      details: {},
+      ...more,
+    },
   }
 }
 
@@ -25,7 +33,16 @@ function execution(id: string, more: Partial<Execution> = {}): Execution {
   return {
     ...{ id, opportunity_id: 'a', market_id: 'market-a', side: 'YES', amount: 4.9, entry_price: 0.4, status: 'pending', stage: 'reserved' },
     ...{ shares: 12.25, fees: 0.05, exit_price: null, exit_reason: null, pnl: null, executed_by: 'trader-1', error_message: null },
-    ...{ created_at: '2026-11-21T00:00:00Z' as never, executed_at: null, settled_at: null, event_id: null, idempotency_key: null, job_id: null, details: { broker: 'paper' }, ...more },
+    ...{
+      created_at: '2026-11-21T00:00:00Z' as never,
+      executed_at: null,
+      settled_at: null,
+      event_id: null,
+      idempotency_key: null,
+      job_id: null,
+      details: { broker: 'paper' },
+      ...more,
+    },
   }
 }
 
