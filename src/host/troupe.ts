@@ -6,6 +6,7 @@ import type { Event } from '../core/events.ts'
 import { reloadIntervalOf } from '../sources/environment.ts'
 import { fileSource, valueSource } from '../sources/file.ts'
 import { withDocuments } from '../sources/with-documents.ts'
+import { startTidying } from '../worker/tidy.ts'
 import { changesOf } from './changes.ts'
 import { desire } from './desired.ts'
 import { createDocumentNews } from './document-news.ts'
@@ -38,6 +39,7 @@ export function createTroupe(options: TroupeOptions): Troupe {
   let starting: Promise<void> | undefined
   let stopping: Promise<void> | undefined
   let nextReload: NodeJS.Timeout | undefined
+  let stopTidying = (): void => {}
   const news = createDocumentNews(emit)
   // What is wrong was announced.
   const watcher = watchFiles(() => void reload().catch(() => {}))
@@ -81,6 +83,7 @@ export function createTroupe(options: TroupeOptions): Troupe {
     if (stopping !== undefined) return
     await parts.start()
     if (phase.kind === 'starting') phase = { kind: 'running', parts }
+    stopTidying = startTidying()
     reloadEvery(interval)
   }
 
@@ -117,6 +120,7 @@ export function createTroupe(options: TroupeOptions): Troupe {
 
   async function end(grace: number): Promise<void> {
     clearTimeout(nextReload)
+    stopTidying()
     // What is being read would be waited for.
     const closed = source.close()
     // Agents that are still starting are not waited for.

@@ -6,6 +6,7 @@ import { captureConsole } from './console.ts'
 import { createIncarnation } from './incarnation.ts'
 import { logLine } from './log.ts'
 import { createPort } from './port.ts'
+import { startTidying } from './tidy.ts'
 
 /** The entry of an actor's thread. It hosts the actors it is told to load; today that is one. */
 function main(host: NonNullable<typeof parentPort>): void {
@@ -35,6 +36,7 @@ function main(host: NonNullable<typeof parentPort>): void {
   }
 
   host.on('message', (frames: readonly HostFrame[]) => frames.forEach(receive))
+  startTidying()
   port.send({ kind: 'up' })
   // The next thread need not compile what this one has.
   flushCompileCache()
