@@ -1,6 +1,6 @@
-import type { createSender } from '../core/http-sender.ts'
 import type { Bytes } from '../core/http-wire.ts'
 import { httpLimits, packHeaders, type RequestLimits, toActor } from '../core/http-wire.ts'
+import type { createSender } from '../worker/http-sender.ts'
 import { toFailure } from './http-failure.ts'
 import { retryIn, type Tried } from './http-retry.ts'
 import type { Traffic } from './http-traffic.ts'
@@ -40,13 +40,15 @@ export type Asked = {
   readonly method: string
   readonly origin: string
   readonly path: string
-  readonly headers: readonly string[]
+  readonly headers: string[]
   readonly body: Bytes | true | null
   readonly limits: RequestLimits | null
 }
 
 export type ExchangeOptions = {
   readonly asked: Asked
+  /** As URLs write it. */
+  readonly origin: string
   readonly headers: string[]
   readonly retries: number
   readonly sender: ReturnType<typeof createSender>
@@ -61,8 +63,8 @@ export type HostExchange = ReturnType<typeof createExchange>
 const readable = 2 ** 16
 
 /** One request of an actor on the host: it is sent, perhaps again, and its answer goes to the actor as fast as that takes it. */
-export function createExchange({ asked, headers, retries, sender, dispatch, counts, onOver }: ExchangeOptions) {
-  const { id, method, origin, path, limits } = asked
+export function createExchange({ asked, origin, headers, retries, sender, dispatch, counts, onOver }: ExchangeOptions) {
+  const { id, method, path, limits } = asked
   const inline = typeof asked.body === 'string' ? Buffer.from(asked.body, 'latin1') : asked.body === true ? undefined : asked.body
   const upload = inline === undefined ? createUpload(() => sender.send([toActor.more.op, id])) : undefined
   let phase: 'waiting' | 'running' | 'over' = 'waiting'

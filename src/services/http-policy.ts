@@ -43,8 +43,8 @@ export function denial({ id, origins }: HttpRights, origin: string): ActorError 
 }
 
 /** Lets what the host attaches take the place of what the actor says. */
-export function withSecrets(headers: readonly string[], secrets: Readonly<Record<string, string>> | undefined): string[] {
-  if (!secrets) return [...headers]
+export function withSecrets(headers: string[], secrets: Readonly<Record<string, string>> | undefined): string[] {
+  if (!secrets) return headers
   const names = new Set(Object.keys(secrets).map((name) => name.toLowerCase()))
   const kept = headers.filter((_, at) => !names.has((headers[at - (at % 2)] as string).toLowerCase()))
   return [...kept, ...Object.entries(secrets).flat()]

@@ -1,8 +1,8 @@
 import type { MessagePort } from 'node:worker_threads'
 import { ActorError } from '../core/errors.ts'
-import { createSender } from '../core/http-sender.ts'
 import { type Bytes, eachFrame, type RequestLimits, sizesOf, toHost, unpackHeaders } from '../core/http-wire.ts'
 import { isAllowed, originOf } from '../core/origin.ts'
+import { createSender } from '../worker/http-sender.ts'
 import { type Asked, createExchange, type Dispatch, type HostExchange } from './http-exchange.ts'
 import { createGate } from './http-gate.ts'
 import { denial, type HttpRights, type HttpSettings, withSecrets } from './http-policy.ts'
@@ -70,7 +70,8 @@ export function serveHttpPort({ port, rights, settings, dispatch, onDenied, onTr
     let isIn = false
     let leaveLine: (() => void) | undefined
     const exchange = createExchange({
-      asked: { ...asked, origin },
+      asked,
+      origin,
       headers: withSecrets(asked.headers, secrets),
       retries,
       sender,
@@ -120,17 +121,10 @@ export function serveHttpPort({ port, rights, settings, dispatch, onDenied, onTr
 
 /** Throws a TypeError for what our end in the actor's thread would not send. */
 function readAsked(frames: readonly unknown[], id: number, at: number): Asked {
-  const [method, origin, path, headers, body, limits] = frames.slice(at + 2, at + toHost.open.items)
-  const isText = [method, origin, path, headers].every((text) => typeof text === 'string')
+  const [method, origin, path, headers] = [frames[at + 2], frames[at + 3], frames[at + 4], frames[at + 5]]
+  const [body, limits] = [frames[at + 6], frames[at + 7]]
+  const isText = typeof method === 'string' && typeof origin === 'string' && typeof path === 'string' && typeof headers === 'string'
   const isBody = body === null || body === true || typeof body === 'string' || body instanceof Uint8Array
   if (!isText || !isBody || typeof limits !== 'object') throw new TypeError('A request that is none of ours')
-  return {
-    id,
-    method: method as string,
-    origin: origin as string,
-    path: path as string,
-    headers: unpackHeaders(headers as string),
-    body: body as Asked['body'],
-    limits: limits as RequestLimits | null,
-  }
+  return { id, method, origin, path, headers: unpackHeaders(headers), body, limits: limits as RequestLimits | null }
 }

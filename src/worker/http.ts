@@ -1,5 +1,4 @@
 import type { MessagePort } from 'node:worker_threads'
-import { createSender } from '../core/http-sender.ts'
 import {
   type Bytes,
   eachFrame,
@@ -14,6 +13,7 @@ import {
 } from '../core/http-wire.ts'
 import type { Body } from './http-body.ts'
 import { fromFailure } from './http-error.ts'
+import { createSender } from './http-sender.ts'
 
 /** A request as the pool takes it. */
 export type HttpRequest = {

@@ -1,8 +1,11 @@
-import { type Bytes, httpLimits } from './http-wire.ts'
+import { type Bytes, httpLimits } from '../core/http-wire.ts'
 
 type Post = (frames: readonly unknown[], transfer: readonly ArrayBuffer[]) => void
 
-/** Sends frames of the pool's port, those of one stretch of synchronous code together. */
+/**
+ * Sends frames of the pool's port, those of one round of the event loop together: what several sockets bring at a time then wakes the
+ * other thread once.
+ */
 export function createSender(post: Post) {
   let frames: unknown[] = []
   let transfer: ArrayBuffer[] = []
@@ -16,7 +19,7 @@ export function createSender(post: Post) {
   }
 
   function send(items: readonly unknown[]): void {
-    if (frames.length === 0) queueMicrotask(flush)
+    if (frames.length === 0) setImmediate(flush)
     frames.push(...items)
   }
 
