@@ -1,6 +1,6 @@
 /**
  * What crosses the port of the shared HTTP pool, one port per incarnation. A frame is a few items in a row, [op, id, ...], and the
- * frames of one stretch of synchronous code travel as one flat array: nested arrays cost twice as much. Bytes are moved; short ones
+ * frames of one round of the event loop travel as one flat array: nested arrays cost twice as much. Bytes are moved; short ones
  * are latin1 strings, which are cheaper than buffers of their own.
  */
 export type Bytes = string | Uint8Array

@@ -7,11 +7,6 @@ export function costPerShare({ shares, cost, fee }: Pick<Walk, 'shares' | 'cost'
   return shares === 0 ? undefined : (cost + fee) / shares / 10_000
 }
 
-/** What a share brings on average once its fee is paid, 0 to 1. */
-export function bringsPerShare({ shares, cost, fee }: Pick<Walk, 'shares' | 'cost' | 'fee'>): number | undefined {
-  return shares === 0 ? undefined : (cost - fee) / shares / 10_000
-}
-
 /**
  * The edge of buying what this walk gives: the probability that a share pays, less what it costs from the book, fee included. A
  * market's distance from a half is no edge, nor is a distance from a displayed price.
