@@ -203,7 +203,7 @@ export async function openParts(options: PartsOptions): Promise<Parts> {
     unfit: () => unfit,
     async start() {
       await pruneVersions(settings.code, { inUse: hashesOf([...versions.files(), ...filesOf(running)], settings) })
-      timer = setInterval(() => void retakeNow(), Math.min(retakeEvery, leases.agents))
+      timer = setInterval(() => void retakeNow(), options.retake ?? Math.min(retakeEvery, leases.agents))
       hints.start()
       upkeep.start()
       await retakeNow()

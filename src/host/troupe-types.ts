@@ -29,6 +29,8 @@ export interface TroupeOptions {
   readonly poll?: { readonly min: number; readonly max: number }
   /** The agents' lease in ms, renewed every third of it. */
   readonly lease?: number
+  /** Ms between two looks for agents that another process has; 5 s, or the lease where that is shorter, when absent. */
+  readonly retake?: number
 }
 
 /** A team of agents in this process. `start` and `stop` are safe twice and in either order. */

@@ -12,7 +12,7 @@ import type { Args } from './actors/wild.ts'
 
 type Outcome = Extract<ThreadFrame, { kind: 'ended' }>['outcome']
 
-const limit = 15_000
+const limit = 25_000
 const none = { first: 0, max: 0, jitter: 0, reset: Number.POSITIVE_INFINITY }
 
 // As troupe.js does: without it every thread compiles the shell anew.

@@ -26,15 +26,12 @@ test('a second Troupe stands by, and takes over from one that is killed', async 
 test('a standby asks again in the moment in which a lease runs out, and not when it happens to look', async () => {
   const agents = [{ id: 'z-counter', type: 'counter' }]
   const first = teamOn(ground, agents, { lease: 1_500 })
-  await using second = teamOn(ground, agents)
+  await using second = teamOn(ground, agents, { retake: 10 * 60_000 })
   await first.start()
   first.kill()
   await second.start()
-  const began = performance.now()
   expect(second.list()[0]?.status).toBe('standby')
   await second.event('child:started')
-  // It looks every five seconds anyway.
-  expect(performance.now() - began).toBeLessThan(4_500)
 })
 
 test('a stop drains: what was taken up is finished, what waits is handled by the next', async () => {

@@ -41,7 +41,7 @@ export type TestTeam = Troupe & {
   forget(): void
 }
 
-const patience = 20_000
+const patience = 28_000
 
 /** Makes a Troupe over a ground; agents as in a config. */
 export function teamOn(ground: Ground, agents: readonly object[], options: Partial<TroupeOptions> = {}): TestTeam {

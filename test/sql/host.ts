@@ -138,7 +138,7 @@ export async function openTransaction<Answer>(sql: Client, calls: (host: Host) =
 
 /** Resolves once another session of this database waits for a lock that `pid` holds. */
 export async function untilBlockedBy(sql: Client, pid: number): Promise<void> {
-  const limit = Date.now() + 10_000
+  const limit = Date.now() + 25_000
   while (Date.now() < limit) {
     const waiting = await sql`select from pg_stat_activity a
       where a.datname = current_database() and a.wait_event_type = 'Lock' and ${pid} = any (pg_blocking_pids(a.pid))`

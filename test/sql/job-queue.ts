@@ -161,7 +161,7 @@ export async function sessionOf(sql: Client): Promise<number> {
 
 /** Returns once all these sessions wait for a lock, which only the server knows: it is asked until they do. */
 export async function untilBlocked(sql: Client, pids: readonly number[]): Promise<void> {
-  const limit = Date.now() + 10_000
+  const limit = Date.now() + 25_000
   for (;;) {
     const waiting = await sql`select from pg_stat_activity where pid = any(${[...pids]}) and wait_event_type = 'Lock'`
     if (waiting.length === pids.length) return

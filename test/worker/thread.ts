@@ -30,7 +30,7 @@ export type Thread = AsyncDisposable & {
 }
 
 const entry = fileURLToPath(new URL('../../src/worker/main.ts', import.meta.url))
-const limit = 10_000
+const limit = 25_000
 
 /** The path of a sample actor. */
 export function sample(name: string): string {
