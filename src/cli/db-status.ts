@@ -1,3 +1,4 @@
+import { explained, storeTrouble } from '../core/troubles.ts'
 import { openBackend, storeOver } from '../store/open.ts'
 import { readSummary, type Summary } from '../store/summary.ts'
 import { type Command, type ExitCode, type Input, storeOptions } from './command.ts'
@@ -17,7 +18,7 @@ export const dbStatus: Command = {
     const state = { store: backend.kind, where: backend.where, health }
     if (health.status !== 'ok') {
       if (input.options.json) printJson(state)
-      else console.error(health.message)
+      else printTrouble(explained(storeTrouble(backend.kind, health.status), health.message))
       return 1
     }
     const { applied } = backend.kind === 'embedded' ? await backend.migrate() : { applied: [] }
@@ -26,6 +27,10 @@ export const dbStatus: Command = {
     else printState({ kind: backend.kind, where: backend.where, schema: health.schema, applied, summary })
     return 0
   },
+}
+
+function printTrouble({ message, hint }: ReturnType<typeof explained>): void {
+  console.error(hint === undefined ? message : `${message}\nhint: ${hint}`)
 }
 
 interface State {

@@ -1,4 +1,5 @@
 import type * as z from 'zod'
+import { troubles } from '../core/troubles.ts'
 import type { relations } from '../store/functions/relations.ts'
 import type { Command, ExitCode, Input } from './command.ts'
 import { numberFlag, textFlag, wordFlag } from './flags.ts'
@@ -32,9 +33,13 @@ export const jobsList: Command = {
       store.read('agent_jobs', filter, { order: [{ by: 'created_at', descending: true }], limit }),
     )
     if (options.json) printJson({ jobs: jobs.map(asJson) })
-    else console.log(jobs.length === 0 ? 'There are no such jobs.' : tableOf(jobs))
+    else console.log(jobs.length === 0 ? none(type) : tableOf(jobs))
     return 0
   },
+}
+
+function none(type: string | undefined): string {
+  return type === 'execute_trade' ? `No trade jobs available.\nhint: ${troubles['No trade jobs available']}` : 'There are no such jobs.'
 }
 
 function asJson(job: Job) {

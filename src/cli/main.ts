@@ -3,6 +3,9 @@ import { parseArgs } from 'node:util'
 import packageJson from '../../package.json' with { type: 'json' }
 import { ActorError, codes } from '../core/errors.ts'
 import { nearest } from '../core/nearest.ts'
+import { explained, storeTrouble, type Trouble } from '../core/troubles.ts'
+import { storeFailureKind } from '../store/store-error.ts'
+import { storeTarget } from '../store/target.ts'
 import { type Command, type ExitCode, UsageError } from './command.ts'
 import { type Commands, commandHelp, groupHelp } from './help.ts'
 import { styled } from './print.ts'
@@ -42,7 +45,7 @@ export async function main(argv: readonly string[], env: NodeJS.ProcessEnv = pro
     if (existsSync('.env')) process.loadEnvFile('.env')
     return await dispatch(argv, env)
   } catch (error) {
-    return report(error, argv.includes('--json'))
+    return report(error, { isJson: argv.includes('--json'), env })
   }
 }
 
@@ -89,14 +92,21 @@ function print(text: string): ExitCode {
 }
 
 /** Says what went wrong, without a stack: what people can act on is in the message. */
-function report(error: unknown, isJson: boolean): ExitCode {
+function report(error: unknown, { isJson, env }: { readonly isJson: boolean; readonly env: NodeJS.ProcessEnv }): ExitCode {
   const isKnown = error instanceof ActorError || error instanceof UsageError
   const { code, details } = error instanceof ActorError ? error : { code: isKnown ? 'USAGE' : 'UNEXPECTED', details: {} }
-  const message = isKnown ? error.message : String((error as Error)?.stack ?? error)
-  const { detail, hint } = details as { detail?: string; hint?: string }
+  const { message, ...known } = explained(troubleIn(error, env), isKnown ? error.message : String((error as Error)?.stack ?? error))
+  const { detail, hint } = { ...known, ...(details as { detail?: string; hint?: string }) }
   if (isJson) console.error(JSON.stringify({ error: { code, message, details } }))
   else console.error([`${styled('red', 'error', process.stderr)} ${message}`, detail, hint && `hint: ${hint}`].filter(Boolean).join('\n'))
   return error instanceof UsageError || isOperators(code) ? 2 : 1
+}
+
+/** What the first failure of a hosted store is called. */
+function troubleIn(error: unknown, env: NodeJS.ProcessEnv): Trouble | undefined {
+  const kind = storeFailureKind(error)
+  if (kind !== 'unavailable' && kind !== 'denied' && kind !== 'schema') return undefined
+  return storeTrouble(storeTarget(env).kind, kind === 'schema' ? 'unfit' : 'away')
 }
 
 /** What the operator has to mend: the config or an actor file. */

@@ -120,7 +120,9 @@ function notes({ sent, args, team, folder }: Telling): string[] {
   return [
     ...(team.processes.length > 0 ? [] : [`No team runs in ${folder}: the message waits in the store for the next start (npm start).`]),
     ...team.silent.map(({ message }) => message),
-    ...unknown.map((agent) => `Nobody is registered as "${agent}": it waits until it expires${hint ? `; ${hint}` : '.'}`),
+    ...unknown.map(
+      (agent) => `Agent not registered: nobody is called "${agent}" so far; the message waits until it expires${hint ? `; ${hint}` : '.'}`,
+    ),
     ...(sent.deliveries.length === 0 && args.to === null ? ['No agent is registered so far: a broadcast is not kept for later ones.'] : []),
     ...(sent.deliveries.length === 0 && args.to !== null ? [`"${args.to}" is not run by Troupe: it has to read the message itself.`] : []),
   ]

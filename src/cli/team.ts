@@ -49,7 +49,7 @@ export function holderOf(team: Team, id: string): Process {
   if (holder) return holder
   const known = idsIn(team)
   if (known.length === 0) throw new ActorError('STOPPED', 'The team does not run yet: it has no agents so far', { details: { id } })
-  throw new ActorError('ACTOR_NOT_FOUND', `There is no agent "${id}" in the running team, only ${known.join(', ')}`, {
+  throw new ActorError('ACTOR_NOT_FOUND', `Agent not registered: there is no "${id}" in the running team, only ${known.join(', ')}`, {
     details: { id, known, ...suggestion(id, known) },
   })
 }

@@ -58,6 +58,9 @@ export type Events = {
   /** The store does not answer; what was handled is kept and committed when it does. */
   'store:failed': { readonly error: string }
   'store:back': { readonly after: number }
+  /** Nothing is taken up: the store was not there when it was needed first (`away`), or its schema is not (`unfit`). */
+  'store:unusable': { readonly kind: string; readonly status: 'away' | 'unfit'; readonly reason: string }
+  'store:usable': { readonly kind: string }
   /** For too long nobody confirmed this process's leases: nothing starts until somebody does. */
   'lease:doubted': { readonly silent: number }
   'lease:confirmed': { readonly silent: number }

@@ -1,4 +1,5 @@
 import type { Event, Events } from '../core/events.ts'
+import { explained, storeTrouble } from '../core/troubles.ts'
 
 export type Level = 'debug' | 'info' | 'warn' | 'error' | 'fatal'
 
@@ -22,6 +23,7 @@ const levels: Partial<Record<keyof Events, Level>> = {
   'message:dead': 'error',
   'job:claimed': 'debug',
   'store:failed': 'error',
+  'store:unusable': 'error',
   'http:denied': 'warn',
   'http:traffic': 'debug',
   'lease:doubted': 'warn',
@@ -101,6 +103,10 @@ function words(event: Event): string {
       return `the store does not answer, everything waits: ${event.error}`
     case 'store:back':
       return `the store is back after ${event.after} ms`
+    case 'store:unusable':
+      return unusable(event)
+    case 'store:usable':
+      return 'the store can be used'
     case 'lease:refused':
       return event.why === 'busy'
         ? `${event.id} runs in another process${event.holder === undefined ? '' : ` (${event.holder})`}: this one stands by`
@@ -110,6 +116,11 @@ function words(event: Event): string {
     default:
       return [event.name.replace(':', ' '), 'id' in event ? event.id : 'team' in event ? event.team : ''].join(' ').trim()
   }
+}
+
+function unusable({ kind, status, reason }: Extract<Event, { name: 'store:unusable' }>): string {
+  const { message, hint } = explained(storeTrouble(kind, status), reason)
+  return `no agent can start, the store is looked at again every few seconds. ${message}${hint === undefined ? '' : `. ${hint}`}`
 }
 
 function listed(ids: readonly string[]): string {

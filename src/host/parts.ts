@@ -10,7 +10,7 @@ import type { Wanted } from '../sources/source.ts'
 import { openHints } from '../store/hints.ts'
 import { type Backend, storeOver } from '../store/open.ts'
 import type { RealtimeEvent } from '../store/realtime.ts'
-import type { Store } from '../store/store.ts'
+import type { Health, Store } from '../store/store.ts'
 import { createAlarm, systemClock } from './clock.ts'
 import { pruneVersions } from './code.ts'
 import { type DesiredOptions, desire } from './desired.ts'
@@ -150,6 +150,7 @@ export async function openParts(options: PartsOptions): Promise<Parts> {
     onFreed: () => engine.hint({ kind: 'anything' }),
   })
 
+  let found: Health['status'] = 'ok'
   let unfit: string | undefined
   let timer: NodeJS.Timeout | undefined
   const freed = createAlarm(systemClock, () => void (retaking ?? Promise.resolve()).then(retakeNow))
@@ -160,8 +161,21 @@ export async function openParts(options: PartsOptions): Promise<Parts> {
   async function retake(): Promise<void> {
     if (unfit === undefined && running.isComplete()) return
     const health = await store.health()
-    unfit = health.status === 'ok' ? undefined : health.message
+    note(health)
     if (health.status === 'ok' && closing === undefined) await running.arrange()
+  }
+
+  function note(health: Health): void {
+    const { status } = health
+    const hasChanged = status !== found
+    found = status
+    unfit = status === 'ok' ? undefined : health.message
+    if (!hasChanged) return
+    emit(
+      status === 'ok'
+        ? { name: 'store:usable', kind: store.kind }
+        : { name: 'store:unusable', kind: store.kind, status, reason: health.message },
+    )
   }
 
   function retakeNow(): Promise<void> {

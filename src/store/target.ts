@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { ActorError } from '../core/errors.ts'
+import { explained } from '../core/troubles.ts'
 
 /** Which store the environment asks for. */
 export type StoreTarget =
@@ -35,12 +36,17 @@ export function storeTarget(env: Readonly<Record<string, string | undefined>>): 
   if (url && key) return { kind: 'hosted', url, key, databaseUrl }
   if (isDemanded) {
     const missing = [url ? '' : 'SUPABASE_URL', key ? '' : 'SUPABASE_SERVICE_KEY'].filter(Boolean).join(' and ')
-    throw new ActorError('CONFIG_INVALID', `ENABLE_SUPABASE is true: expected SUPABASE_URL and SUPABASE_SERVICE_KEY, found no ${missing}`)
+    throw notAvailable(`ENABLE_SUPABASE is true: expected SUPABASE_URL and SUPABASE_SERVICE_KEY, found no ${missing}`)
   }
   // Going on with another store would write where nobody looks.
-  if (url) throw new ActorError('CONFIG_INVALID', 'SUPABASE_URL is set: expected SUPABASE_SERVICE_KEY beside it, found none')
+  if (url) throw notAvailable('SUPABASE_URL is set: expected SUPABASE_SERVICE_KEY beside it, found none')
   if (databaseUrl) return { kind: 'postgres', url: databaseUrl }
   return { kind: 'embedded', key }
+}
+
+function notAvailable(text: string): ActorError {
+  const { message, ...details } = explained('Supabase coordinator not available', text)
+  return new ActorError('CONFIG_INVALID', message, { details })
 }
 
 function parse(env: Readonly<Record<string, string | undefined>>): z.output<typeof environment> {

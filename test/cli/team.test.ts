@@ -45,7 +45,7 @@ describe('without a team', () => {
       code: 0,
       out: `sent ID to clerk-1
 No team runs in .troupe: the message waits in the store for the next start (npm start).
-Nobody is registered as "clerk-1": it waits until it expires.
+Agent not registered: nobody is called "clerk-1" so far; the message waits until it expires.
 `,
       err: '',
     })
@@ -84,7 +84,9 @@ describe('with a team of two processes', () => {
     expect([here.out, there.out, named.id]).toEqual(['{\n  "sum": 5\n}\n', '{"reply":{"sum":4}}\n', someId])
     expect(nobody).toEqual({
       code: 0,
-      out: expect.stringContaining('Nobody is registered as "clrk-1": it waits until it expires; did you mean clerk-1?'),
+      out: expect.stringContaining(
+        'Agent not registered: nobody is called "clrk-1" so far; the message waits until it expires; did you mean clerk-1?',
+      ),
       err: '',
     })
   })
@@ -103,7 +105,11 @@ describe('with a team of two processes', () => {
     ],
     [['send', 'clerk-1', 'add', '--delay', 'soon'], 2, '--delay: expected a duration like 200ms, 5s, 2m or 1h, found "soon"'],
     [['send', 'clerk-1', 'nothing', '--ask'], 1, 'clerk-1 has no handler for messages of type "nothing"'],
-    [['why', 'lam'], 1, 'There is no agent "lam" in the running team, only clerk-1, clerk-2, lame\nhint: did you mean lame?'],
+    [
+      ['why', 'lam'],
+      1,
+      'Agent not registered: there is no "lam" in the running team, only clerk-1, clerk-2, lame\nhint: did you mean lame?',
+    ],
     [['restart', 'lame'], 1, 'init of "lame" failed: no wings'],
     [['restart', 'clerk-2', '--last-good'], 2, '"clerk-2" has no version to go back to'],
     [['dead', 'drop', '--all'], 2, 'there is no terminal to ask on, pass --yes'],

@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { eventLine } from '../../src/host/event-lines.ts'
 import { openHealth } from '../../src/ops/health.ts'
+import type { Health } from '../../src/store/store.ts'
 import { type Fault, faultyStore } from '../host/faulty-store.ts'
 import { type Ground, openGround, type TestTeam, teamOn } from './team.ts'
 
@@ -24,6 +26,7 @@ async function probe(team: TestTeam) {
   }
 }
 
+const fit: Health = { status: 'ok', schema: 'any', latency: 0 }
 const fine = { code: 200, reasons: [], standby: false }
 const not = (...reasons: string[]) => ({ code: 503, reasons, standby: false })
 
@@ -60,6 +63,27 @@ test('is not ready before the team is up, while the store is away, and once it h
     not('the store does not answer'),
     fine,
     not('the team is stopped'),
+  ])
+})
+
+test('a store that is not there at the start, or has no schema, is a reason and said once; then it is used', async () => {
+  const found: Health[] = [
+    { status: 'away', message: 'no route to it' },
+    { status: 'away', message: 'still none' },
+    { status: 'unfit', message: 'no schema', schema: undefined },
+  ]
+  const store = { ...ground.store, kind: 'hosted' as const, health: () => Promise.resolve(found.shift() ?? fit) }
+  await using team = teamOn(ground, [{ id: 'rs-counter', type: 'counter' }], { store, retake: 50 })
+  await using health = await probe(team)
+  await team.start()
+  const before = await health.ready()
+  await team.ask('rs-counter', 'read')
+  expect([before, await health.ready()]).toEqual([not('no route to it'), fine])
+  const said = team.seen.filter(({ name }) => name === 'store:unusable' || name === 'store:usable').map((event) => eventLine(event).msg)
+  expect(said).toEqual([
+    expect.stringMatching(/no agent can start.* Could not initialize Supabase: no route to it\. The address does not answer/),
+    expect.stringMatching(/Supabase coordinator not available: no schema\..* `troupe db migrate` loads it$/),
+    'the store can be used',
   ])
 })
 

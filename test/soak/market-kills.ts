@@ -73,7 +73,8 @@ async function awardUntil(market: Marketplace, jobs: readonly Job[], team: Proce
     return isSo()
   }
   await market.until('jobs are won and done', award, 90_000).catch((error: Error) => {
-    throw new Error(`${error.message}\n${team.tail()}`)
+    const open = jobs.filter(({ status }) => status !== 'completed').map((job) => JSON.stringify({ ...job, bids: market.bids(job.job_id) }))
+    throw new Error([error.message, ...open, team.tail()].join('\n'))
   })
 }
 

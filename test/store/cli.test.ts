@@ -33,7 +33,12 @@ describe('the command line', () => {
     [['db', 'serve', '--port', 'x'], {}, '--port: expected a number from 0 to 65535, found "x"'],
     [['db', 'reset'], {}, 'no terminal to ask on, pass --yes'],
     [['db', 'reset', '--yes'], { DATABASE_URL: 'postgres://h/d' }, 'for the embedded store only'],
-    [['db', 'status'], { ENABLE_SUPABASE: 'true' }, 'found no SUPABASE_URL and SUPABASE_SERVICE_KEY'],
+    [
+      ['db', 'status'],
+      { ENABLE_SUPABASE: 'true' },
+      'not available: ENABLE_SUPABASE is true: expected SUPABASE_URL and SUPABASE_SERVICE_KEY, found no',
+    ],
+    [['db', 'status'], { SUPABASE_URL: 'https://a.supabase.co' }, 'found none\nhint: SUPABASE_URL or SUPABASE_SERVICE_KEY is missing'],
     [
       ['db', 'query', 'select 1'],
       { SUPABASE_URL: 'https://a.supabase.co', SUPABASE_SERVICE_KEY: 'sb_secret_0123456789' },
@@ -51,6 +56,16 @@ describe('the command line', () => {
     expect(people.err).toContain('ECONNREFUSED')
     expect(JSON.parse(programs.err)).toMatchObject({ error: { code: 'STORE_FAILED', details: { kind: 'unavailable', code: '08006' } } })
     expect(people.err + programs.err).not.toContain('hidden')
+  })
+
+  test('calls it by the name that users of the original know, and says what to do', async () => {
+    const env = { SUPABASE_URL: 'http://127.0.0.1:1', SUPABASE_SERVICE_KEY: 'sb_secret_0123456789' }
+    const [status, query] = await Promise.all([troupe(['db', 'status'], env), troupe(['jobs', 'list'], env)])
+    expect([status.code, query.code]).toEqual([1, 1])
+    const message = expect.stringMatching(
+      /Could not initialize Supabase: .* fetch failed.*\nhint: The address does not answer, or the key is refused/,
+    )
+    expect([status.err, query.err]).toEqual([message, message])
   })
 })
 
