@@ -48,6 +48,9 @@ export interface SpecialistDefinition<Shape extends z.ZodRawShape = z.ZodRawShap
   execute(job: SpecialistJob, work: Work<SpecialistArgs<Shape>>): Awaitable<OutputOf<Output> | Readonly<Record<string, unknown>> | string>
 }
 
+/** Attempts after which work that was won and fails by itself is given up; one that a process's end has cut off does not fail by itself. */
+const failures = 3
+
 const agent = z.looseObject({
   name: z.string().optional(),
   capabilities: z.record(z.string(), z.number().min(0).max(1)).optional(),
@@ -172,8 +175,15 @@ async function execute<Shape extends z.ZodRawShape, Output extends Schema>(
     return await validated(definition.output, await definition.execute(job, workOf(definition.systemPrompt, job, ctx, profile, signal)))
   } catch (error) {
     if (signal.aborted && !ctx.signal.aborted) throw ctx.fatal('The deadline passed while the work was done', { cause: error })
-    throw error
+    throw job.origin === null ? error : orFinal(error, ctx)
   }
+}
+
+/** Work that was won may be begun more often than it may fail. */
+function orFinal(error: unknown, { attempt, fatal }: Pick<Context, 'attempt' | 'fatal'>): unknown {
+  const saysItself = error instanceof ActorError && ('isFinal' in error || error.code === 'BLOCKED' || error.code === 'BUDGET_EXCEEDED')
+  if (attempt < failures || saysItself) return error
+  return fatal(`It failed at attempt ${attempt}: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
 }
 
 function workOf<Args extends Common>(
@@ -203,6 +213,9 @@ function textsOf({ title, description, capabilities, files }: SpecialistJob): Re
 }
 
 async function validated(schema: Schema | undefined, output: unknown): Promise<unknown> {
+  // What a model said may be nothing at all: no result, whatever the schema takes.
+  if (output === undefined || output === null || (typeof output === 'string' && output.trim() === ''))
+    throw new ActorError('HANDLER_FAILED', 'The specialist returned nothing')
   if (schema === undefined) return output
   const { issues, ...parsed } = await schema['~standard'].validate(output)
   if (!issues) return (parsed as { value: unknown }).value

@@ -9,6 +9,8 @@ const minute = 60_000
 /** A job's payload has at most 1 MiB: bytes of all attachments together, and characters of the description. */
 const filesAtMost = 500_000
 const descriptionAtMost = 50_000
+/** How often won work may be begun: each end of the process in mid-work is an attempt, but no reason to break a promise. */
+const beginnings = 20
 const rows = z.array(z.object({ id: z.string(), created_at: z.string() }))
 
 /** The name of an assignment, by the marketplace's own id of the agent: the same job, assigned again, is another one. */
@@ -49,7 +51,7 @@ async function newRow(ctx: Ctx, market: Marketplace, { key, profile, job, deadli
     deadline,
     origin: { gateway: ctx.self, key, jobId: job.job_id },
   }
-  return ctx.jobs.create(profile.job, payload, { target: profile.agent, dedupeKey: key })
+  return ctx.jobs.create(profile.job, payload, { target: profile.agent, dedupeKey: key, maxAttempts: beginnings })
 }
 
 /** What is told to a specialist of a job: `most` characters of its description at most, each up to six bytes of JSON. */

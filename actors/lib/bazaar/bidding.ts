@@ -18,7 +18,9 @@ export interface Rules {
 export function hindrance(job: MarketJob, { capabilities }: Profile): string | undefined {
   if (!biddable.has(job.status)) return `it is ${job.status}`
   if (!(job.budget_usd > 0)) return `its budget is ${job.budget_usd} USD`
-  const missing = job.required_capabilities.filter((name) => (capabilities[name] ?? 0) < job.min_capability_score)
+  const missing = job.required_capabilities.filter(
+    (name) => !Object.hasOwn(capabilities, name) || (capabilities[name] ?? 0) < job.min_capability_score,
+  )
   return missing.length > 0 ? `it needs ${missing.join(', ')} of ${job.min_capability_score}` : undefined
 }
 

@@ -10,7 +10,7 @@ export const specialistJob = z.looseObject({
   title: text.default(''),
   description: text.default(''),
   capabilities: z.array(z.string()).default([]),
-  files: z.array(z.object({ name: z.string(), text })).default([]),
+  files: z.array(z.object({ name: z.string().max(300), text })).default([]),
   budgetUsd: z.number().nullable().default(null),
   /** Ms since 1970 after which nobody needs it any more. */
   deadline: z.number().nullable().default(null),

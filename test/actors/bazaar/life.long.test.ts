@@ -83,6 +83,26 @@ test.for(['faithful', 'fixed'] as const)('the whole life of a job, on the %s mar
   expect([...market.market.agents.values()].map(({ status }) => status)).toEqual(['offline', 'offline'])
 })
 
+test(
+  'won work is given up when it has failed three times, and would be begun again more often after the end of a process',
+  limit,
+  async () => {
+    await using market = await startMarketplace({ coolDown: 0 })
+    await using team = teamWith([gateway('broken-gate', market, { onFailure: 'report' }), specialist('broken-one')])
+    await team.start()
+    await isRegistered(market)
+    const job = market.post({ ...work, title: 'A broken summary' })
+    await win(market, job)
+    await isDone(market, job)
+    const [row] = await ground.store.read('agent_jobs', { assigned_to: 'broken-one' })
+    const { status, attempt, max_attempts, error_message, dead_reason } = row ?? {}
+    expect([status, attempt, max_attempts, dead_reason]).toEqual(['failed', 3, 20, 'fatal'])
+    expect(error_message).toContain('It failed at attempt 3: a word is missing')
+    const [report] = market.of('POST', /submit-result$/)
+    expect(JSON.parse(String(report?.body?.output))).toMatchObject({ failed: true, reason: expect.stringContaining('a word is missing') })
+  },
+)
+
 test('bids for no more than it could win, and knows when it has lost', limit, async () => {
   await using market = await startMarketplace({ coolDown: 0 })
   await using team = teamWith([gateway('lose-gate', market), specialist('lose-one')])
