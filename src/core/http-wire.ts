@@ -49,6 +49,8 @@ export const toActor = {
   fail: { op: 4, items: 3 },
   /** id: there is room for one more chunk of the body. */
   more: { op: 5, items: 2 },
+  /** id, status, its text, headers as text, body as a latin1 string: a short answer without trailers that came at once. */
+  whole: { op: 6, items: 6 },
 } as const
 
 export const httpLimits = {

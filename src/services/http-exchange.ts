@@ -1,6 +1,6 @@
 import type { Bytes } from '../core/http-wire.ts'
 import { httpLimits, packHeaders, type RequestLimits, toActor } from '../core/http-wire.ts'
-import type { createSender } from '../worker/http-sender.ts'
+import type { Sender } from '../worker/http-sender.ts'
 import { toFailure } from './http-failure.ts'
 import { retryIn, type Tried } from './http-retry.ts'
 import type { Traffic } from './http-traffic.ts'
@@ -45,146 +45,199 @@ export type Asked = {
   readonly limits: RequestLimits | null
 }
 
+export type How = 'done' | 'failed' | 'aborted'
+
 export type ExchangeOptions = {
   readonly asked: Asked
   /** As URLs write it. */
   readonly origin: string
   readonly headers: string[]
   readonly retries: number
-  readonly sender: ReturnType<typeof createSender>
+  readonly sender: Sender
   readonly dispatch: Dispatch
   readonly counts: Pick<Traffic, 'sent' | 'received' | 'retried'>
-  readonly onOver: (how: 'done' | 'failed' | 'aborted') => void
+  readonly onOver: (how: How) => void
 }
-
-export type HostExchange = ReturnType<typeof createExchange>
 
 /** Bytes of an answer that is not handed on which are read, so that its connection can be used again. */
 const readable = 2 ** 16
 
-/** One request of an actor on the host: it is sent, perhaps again, and its answer goes to the actor as fast as that takes it. */
-export function createExchange({ asked, origin, headers, retries, sender, dispatch, counts, onOver }: ExchangeOptions) {
-  const { id, method, path, limits } = asked
-  const inline = typeof asked.body === 'string' ? Buffer.from(asked.body, 'latin1') : asked.body === true ? undefined : asked.body
-  const upload = inline === undefined ? createUpload(() => sender.send([toActor.more.op, id])) : undefined
-  let phase: 'waiting' | 'running' | 'over' = 'waiting'
-  let controller: Controller | undefined
-  let timer: NodeJS.Timeout | undefined
-  let tries = 0
-  let unconfirmed = 0
-  let isPaused = false
+/** The beginning of an answer, which waits for the rest of this round of the event loop: a short answer is one frame. */
+type Held = { readonly status: number; readonly text: string; readonly headers: string; body: string }
 
-  function over(how: 'done' | 'failed' | 'aborted'): void {
-    if (phase === 'over') return
-    phase = 'over'
-    clearTimeout(timer)
-    upload?.end()
-    onOver(how)
+/**
+ * One request of an actor on the host: it is sent, perhaps again, and its answer goes to the actor as fast as that takes it. It is its
+ * own handler of undici's; tries follow each other and never overlap.
+ */
+export class HostExchange implements DispatchHandler {
+  readonly #options: ExchangeOptions
+  readonly #id: number
+  readonly #inline: Uint8Array | null | undefined
+  readonly #upload: ReturnType<typeof createUpload> | undefined
+  #phase: 'waiting' | 'running' | 'over' = 'waiting'
+  #controller: Controller | undefined
+  #timer: NodeJS.Timeout | undefined
+  #tries = 0
+  /** Of this try: ms until the next one, bytes that nobody gets, and whether the actor has its head. */
+  #next: number | undefined
+  #skipped = 0
+  #hasHead = false
+  #held: Held | undefined
+  #unconfirmed = 0
+  #isPaused = false
+
+  constructor(options: ExchangeOptions) {
+    const { id, body } = options.asked
+    this.#options = options
+    this.#id = id
+    this.#inline = typeof body === 'string' ? Buffer.from(body, 'latin1') : body === true ? undefined : body
+    if (body === true) this.#upload = createUpload(() => options.sender.send([toActor.more.op, id]))
   }
 
-  function fail(error: unknown): void {
-    if (phase === 'over') return
-    sender.send([toActor.fail.op, id, toFailure(error)])
-    over('failed')
-  }
-
-  function begin(): void {
-    if (phase === 'over') return
-    phase = 'running'
-    tries += 1
-    counts.sent += inline?.length ?? 0
+  begin(): void {
+    if (this.#phase === 'over') return
+    const { asked, origin, headers, dispatch, counts } = this.#options
+    const { path, method, limits } = asked
+    this.#phase = 'running'
+    this.#tries += 1
+    this.#next = undefined
+    this.#skipped = 0
+    this.#hasHead = false
+    counts.sent += this.#inline?.length ?? 0
     try {
-      dispatch({ origin, path, method, headers, body: inline ?? upload?.body ?? null, ...limits }, createHandler())
+      dispatch({ origin, path, method, headers, body: this.#inline ?? this.#upload?.body ?? null, ...limits }, this)
     } catch (error) {
-      fail(error)
+      this.fail(error)
     }
+  }
+
+  fail(error: unknown): void {
+    if (this.#phase === 'over') return
+    this.release()
+    this.#options.sender.send([toActor.fail.op, this.#id, toFailure(error)])
+    this.#end('failed')
+  }
+
+  abort(): void {
+    if (this.#phase === 'over') return
+    const wasRunning = this.#phase === 'running'
+    this.#held = undefined
+    this.#end('aborted')
+    if (wasRunning) this.#controller?.abort(gone())
+  }
+
+  /** A part of the request's body. */
+  data(bytes: Bytes): void {
+    const chunk = typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes
+    this.#options.counts.sent += chunk.length
+    if (this.#upload?.push(chunk) === false) this.fail(new Error('More of the body came than there was room for'))
+  }
+
+  /** The request's body has ended. */
+  end(): void {
+    this.#upload?.end()
+  }
+
+  ack(bytes: number): void {
+    this.#unconfirmed -= bytes
+    if (!this.#isPaused || this.#unconfirmed > httpLimits.window / 2) return
+    this.#isPaused = false
+    this.#controller?.resume()
+  }
+
+  /** Lets go what was held back. */
+  release(): void {
+    const held = this.#held
+    if (held === undefined) return
+    this.#held = undefined
+    const { sender } = this.#options
+    sender.send([toActor.head.op, this.#id, held.status, held.text, held.headers])
+    if (held.body !== '') sender.send([toActor.data.op, this.#id, held.body])
+  }
+
+  onRequestStart(controller: Controller): void {
+    this.#controller = controller
+    if (this.#phase === 'over') controller.abort(gone())
+  }
+
+  onResponseStart(controller: Controller, status: number, byName: Record<string, string | string[] | undefined>, text = ''): void {
+    if (status < 200 || this.#phase === 'over') return
+    this.#next = this.#delayAfter({ status, retryAfter: [byName['retry-after']].flat()[0] })
+    if (this.#next !== undefined) return
+    this.#hasHead = true
+    this.#held = { status, text, headers: packRaw(controller.rawHeaders), body: '' }
+    this.#options.sender.hold(this)
+  }
+
+  onResponseData(controller: Controller, chunk: Buffer): void {
+    if (this.#phase === 'over') return
+    if (this.#next === undefined) return this.#handOn(controller, chunk)
+    this.#skipped += chunk.length
+    if (this.#skipped > readable) controller.abort(gone())
+  }
+
+  onResponseEnd(controller: Controller): void {
+    if (this.#phase === 'over') return
+    if (this.#next !== undefined) return this.#again(this.#next)
+    const { sender } = this.#options
+    const held = this.#held
+    const trailers = packRaw(controller.rawTrailers)
+    if (held !== undefined && trailers === '') {
+      this.#held = undefined
+      sender.send([toActor.whole.op, this.#id, held.status, held.text, held.headers, held.body])
+    } else {
+      this.release()
+      sender.send([toActor.end.op, this.#id, trailers])
+    }
+    this.#end('done')
+  }
+
+  onResponseError(_: Controller, error: Error): void {
+    if (this.#phase === 'over') return
+    this.#next ??= this.#hasHead ? undefined : this.#delayAfter({ code: codeOf(error) })
+    if (this.#next === undefined) this.fail(error)
+    else this.#again(this.#next)
+  }
+
+  #handOn(controller: Controller, chunk: Buffer): void {
+    const { sender, counts } = this.#options
+    counts.received += chunk.length
+    this.#unconfirmed += chunk.length
+    if (this.#held !== undefined && this.#held.body.length + chunk.length <= httpLimits.short) {
+      this.#held.body += chunk.toString('latin1')
+      return
+    }
+    this.release()
+    for (let at = 0; at < chunk.length; at += httpLimits.chunk)
+      sender.bytes([toActor.data.op, this.#id], chunk.subarray(at, at + httpLimits.chunk))
+    if (this.#unconfirmed <= httpLimits.window || this.#isPaused) return
+    this.#isPaused = true
+    controller.pause()
   }
 
   /** Ms until the request is sent again; undefined when it is not. */
-  function delayAfter(tried: Tried): number | undefined {
-    if (upload) return undefined
-    return retryIn(tried, { method, tries, retries, random: Math.random(), now: Date.now() })
+  #delayAfter(tried: Tried): number | undefined {
+    if (this.#upload) return undefined
+    const { asked, retries } = this.#options
+    return retryIn(tried, { method: asked.method, tries: this.#tries, retries, random: Math.random(), now: Date.now() })
   }
 
-  function again(ms: number): void {
-    if (phase === 'over') return
-    counts.retried += 1
-    timer = setTimeout(begin, ms)
+  #again(ms: number): void {
+    this.#options.counts.retried += 1
+    this.#timer = setTimeout(() => this.begin(), ms)
   }
 
-  function createHandler(): DispatchHandler {
-    let next: number | undefined
-    let skipped = 0
-    let hasHead = false
-    return {
-      onRequestStart(given) {
-        controller = given
-        if (phase === 'over') given.abort(gone())
-      },
-      onResponseStart(given, status, byName, statusText = '') {
-        if (status < 200 || phase === 'over') return
-        next = delayAfter({ status, retryAfter: [byName['retry-after']].flat()[0] })
-        if (next !== undefined) return
-        hasHead = true
-        sender.send([toActor.head.op, id, status, statusText, packHeaders(textOf(given.rawHeaders))])
-      },
-      onResponseData(given, chunk) {
-        if (phase === 'over') return
-        if (next !== undefined) {
-          skipped += chunk.length
-          if (skipped > readable) given.abort(gone())
-          return
-        }
-        counts.received += chunk.length
-        unconfirmed += chunk.length
-        for (let at = 0; at < chunk.length; at += httpLimits.chunk)
-          sender.bytes([toActor.data.op, id], chunk.subarray(at, at + httpLimits.chunk))
-        if (unconfirmed <= httpLimits.window || isPaused) return
-        isPaused = true
-        given.pause()
-      },
-      onResponseEnd(given) {
-        if (phase === 'over') return
-        if (next !== undefined) return again(next)
-        sender.send([toActor.end.op, id, packHeaders(textOf(given.rawTrailers))])
-        over('done')
-      },
-      onResponseError(_, error) {
-        if (phase === 'over') return
-        next ??= hasHead ? undefined : delayAfter({ code: codeOf(error) })
-        if (next === undefined) fail(error)
-        else again(next)
-      },
-    }
-  }
-
-  return {
-    asked,
-    begin,
-    fail,
-    abort(): void {
-      if (phase === 'over') return
-      const was = phase
-      over('aborted')
-      if (was === 'running') controller?.abort(gone())
-    },
-    data(bytes: Bytes): void {
-      const chunk = typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes
-      counts.sent += chunk.length
-      if (upload?.push(chunk) === false) fail(new Error('More of the body came than there was room for'))
-    },
-    end: (): void => upload?.end(),
-    ack(bytes: number): void {
-      unconfirmed -= bytes
-      if (!isPaused || unconfirmed > httpLimits.window / 2) return
-      isPaused = false
-      controller?.resume()
-    },
+  #end(how: How): void {
+    this.#phase = 'over'
+    clearTimeout(this.#timer)
+    this.#upload?.end()
+    this.#options.onOver(how)
   }
 }
 
-function textOf(raw: readonly (Buffer | string)[] | null | undefined): string[] {
-  return (raw ?? []).map((one) => (typeof one === 'string' ? one : one.toString('latin1')))
+function packRaw(raw: readonly (Buffer | string)[] | null | undefined): string {
+  if (!raw || raw.length === 0) return ''
+  return packHeaders(raw.map((one) => (typeof one === 'string' ? one : one.toString('latin1'))))
 }
 
 function gone(): Error {

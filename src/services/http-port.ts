@@ -2,8 +2,9 @@ import type { MessagePort } from 'node:worker_threads'
 import { ActorError } from '../core/errors.ts'
 import { type Bytes, eachFrame, type RequestLimits, sizesOf, toHost, unpackHeaders } from '../core/http-wire.ts'
 import { isAllowed, originOf } from '../core/origin.ts'
+import { createSlots } from '../core/slots.ts'
 import { createSender } from '../worker/http-sender.ts'
-import { type Asked, createExchange, type Dispatch, type HostExchange } from './http-exchange.ts'
+import { type Asked, type Dispatch, HostExchange } from './http-exchange.ts'
 import { createGate } from './http-gate.ts'
 import { denial, type HttpRights, type HttpSettings, withSecrets } from './http-policy.ts'
 import { createTraffic, type Traffic } from './http-traffic.ts'
@@ -36,7 +37,7 @@ const sizes = sizesOf(toHost)
 
 /** Serves one incarnation's port: its requests end with it. */
 export function serveHttpPort({ port, rights, settings, dispatch, onDenied, onTraffic }: HttpPortOptions): void {
-  const exchanges = new Map<number, HostExchange>()
+  const exchanges = createSlots<HostExchange>()
   const sender = createSender((frames, transfer) => port.postMessage(frames, transfer))
   const gate = createGate({ concurrency: rights.concurrency, rate: rights.rate, line })
   const traffic = createTraffic(onTraffic, reportEvery)
@@ -69,7 +70,7 @@ export function serveHttpPort({ port, rights, settings, dispatch, onDenied, onTr
     const began = performance.now()
     let isIn = false
     let leaveLine: (() => void) | undefined
-    const exchange = createExchange({
+    const exchange = new HostExchange({
       asked,
       origin,
       headers: withSecrets(asked.headers, secrets),
@@ -85,7 +86,7 @@ export function serveHttpPort({ port, rights, settings, dispatch, onDenied, onTr
         else leaveLine?.()
       },
     })
-    exchanges.set(asked.id, exchange)
+    if (!exchanges.take(asked.id, exchange)) throw new TypeError('A request whose number is taken')
     counts.requests += 1
     traffic.counted()
     if (!mayPass) {

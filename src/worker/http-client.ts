@@ -1,14 +1,15 @@
+import { headerIn } from '../core/headers.ts'
 import type { Http, HttpOptions, HttpResponse } from '../core/http.ts'
 import type { Exchange, HttpLink } from './http.ts'
 import { encodeBody, encodeSimple } from './http-body.ts'
-import { createInbox, headerIn } from './http-inbox.ts'
+import { Inbox } from './http-inbox.ts'
 
 type Hop = { readonly url: URL; readonly method: string; readonly headers: readonly string[]; readonly body: unknown }
 
 export type HttpClientOptions = {
   readonly link: HttpLink
-  readonly onOpen: (exchange: Exchange) => void
-  readonly onOver: (exchange: Exchange) => void
+  /** What it returns is called when the exchange is over. */
+  readonly onOpen: (exchange: Exchange) => () => void
 }
 
 const mostRedirects = 5
@@ -70,7 +71,7 @@ function isOnce(body: unknown): boolean {
   return encodeSimple(body) === undefined && typeof body === 'object' && body !== null && Symbol.asyncIterator in body
 }
 
-async function send({ link, onOpen, onOver }: HttpClientOptions, hop: Hop, signal: AbortSignal | undefined) {
+async function send({ link, onOpen }: HttpClientOptions, hop: Hop, signal: AbortSignal | undefined) {
   signal?.throwIfAborted()
   const { url, method } = hop
   const { body, type, length } = encodeSimple(hop.body) ?? (await encodeBody(hop.body))
@@ -78,17 +79,13 @@ async function send({ link, onOpen, onOver }: HttpClientOptions, hop: Hop, signa
   if (type !== undefined && headerIn(headers, 'content-type') === undefined) headers.push('content-type', type)
   if (length !== undefined && headerIn(headers, 'content-length') === undefined) headers.push('content-length', String(length))
   const onAbort = () => exchange.abort(signal?.reason)
-  const inbox = createInbox({
-    method,
-    url: url.href,
-    onOver() {
-      signal?.removeEventListener('abort', onAbort)
-      onOver(exchange)
-    },
+  const inbox = new Inbox(method, url.href, () => {
+    signal?.removeEventListener('abort', onAbort)
+    close()
   })
-  const exchange = link.open({ method, origin: url.origin, path: url.pathname + url.search, headers, body }, inbox.sink)
+  const exchange = link.open({ method, origin: url.origin, path: url.pathname + url.search, headers, body }, inbox)
   inbox.attach(exchange)
-  onOpen(exchange)
+  const close = onOpen(exchange)
   signal?.addEventListener('abort', onAbort, { once: true })
   return inbox.response
 }

@@ -1,6 +1,6 @@
+import { headerIn } from '../core/headers.ts'
 import type { Exchange, HttpLink, HttpRequest, HttpSink } from './http.ts'
 import { type Encoded, encodeBody, encodeSimple } from './http-body.ts'
-import { headerIn } from './http-inbox.ts'
 
 /** Where the built-in fetch and undici look for the dispatcher that they use; each knows handlers of its own kind. */
 const places = ['undici.globalDispatcher.1', 'undici.globalDispatcher.2']

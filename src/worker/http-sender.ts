@@ -2,32 +2,53 @@ import { type Bytes, httpLimits } from '../core/http-wire.ts'
 
 type Post = (frames: readonly unknown[], transfer: readonly ArrayBuffer[]) => void
 
+export type Sender = {
+  send(items: readonly unknown[]): void
+  /** Sends the items before the bytes, the bytes, and those behind them. The bytes are copied: they may be part of a larger buffer. */
+  bytes(before: readonly unknown[], bytes: Uint8Array, ...behind: readonly unknown[]): void
+  /** Calls `release` before this round's frames leave. */
+  hold(holder: { release(): void }): void
+}
+
 /**
  * Sends frames of the pool's port, those of one round of the event loop together: what several sockets bring at a time then wakes the
  * other thread once.
  */
-export function createSender(post: Post) {
+export function createSender(post: Post): Sender {
   let frames: unknown[] = []
   let transfer: ArrayBuffer[] = []
+  let holders: { release(): void }[] = []
+  let isDue = false
 
   function flush(): void {
-    const batch = frames
-    const moved = transfer
+    for (const holder of holders) holder.release()
+    const [batch, moved] = [frames, transfer]
+    isDue = false
+    holders = []
     frames = []
     transfer = []
-    post(batch, moved)
+    if (batch.length > 0) post(batch, moved)
+  }
+
+  function due(): void {
+    if (isDue) return
+    isDue = true
+    setImmediate(flush)
   }
 
   function send(items: readonly unknown[]): void {
-    if (frames.length === 0) setImmediate(flush)
+    due()
     frames.push(...items)
   }
 
   return {
     send,
-    /** Sends the items before the bytes, the bytes, and those behind them. The bytes are copied: they may be part of a larger buffer. */
-    bytes(before: readonly unknown[], bytes: Uint8Array, ...behind: readonly unknown[]): void {
+    bytes(before, bytes, ...behind): void {
       send([...before, pack(bytes), ...behind])
+    },
+    hold(holder) {
+      due()
+      holders.push(holder)
     },
   }
 

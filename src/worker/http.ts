@@ -11,9 +11,10 @@ import {
   toHost,
   unpackHeaders,
 } from '../core/http-wire.ts'
+import { createSlots } from '../core/slots.ts'
 import type { Body } from './http-body.ts'
 import { fromFailure } from './http-error.ts'
-import { createSender } from './http-sender.ts'
+import { createSender, type Sender } from './http-sender.ts'
 
 /** A request as the pool takes it. */
 export type HttpRequest = {
@@ -47,132 +48,159 @@ export type Exchange = {
 /** The actor's end of the pool. */
 export type HttpLink = { open(request: HttpRequest, sink: HttpSink): Exchange }
 
+/** A chunk, or the trailers of the end. */
 type Item = { readonly data: Bytes } | { readonly trailers: string }
 
 const sizes = sizesOf(toActor)
 
 /** Makes the actor's end of the pool over its port. */
 export function createHttpLink(port: MessagePort): HttpLink {
-  const exchanges = new Map<number, ReturnType<typeof createExchange>>()
+  const exchanges = createSlots<WorkerExchange>()
   const sender = createSender((frames, transfer) => port.postMessage(frames, transfer))
-  let last = 0
+  const onOver = (id: number) => exchanges.delete(id)
 
   port.on('message', (frames: readonly unknown[]) => {
-    eachFrame(frames, sizes, (op, id, at) => {
-      const exchange = exchanges.get(id)
-      if (!exchange) return // aborted
-      const first = frames[at + 2]
-      if (op === toActor.head.op) exchange.head(first as number, frames[at + 3] as string, frames[at + 4] as string)
-      else if (op === toActor.data.op) exchange.take({ data: first as Bytes })
-      else if (op === toActor.end.op) exchange.take({ trailers: first as string })
-      else if (op === toActor.fail.op) exchange.fail(fromFailure(first as HttpFailure))
-      else exchange.more()
-    })
+    eachFrame(frames, sizes, (op, id, at) => exchanges.get(id)?.receive(op, frames, at)) // undefined: aborted
   })
   // The thread lives for its host's frames; a request that nobody waits for keeps nothing alive.
   port.unref()
 
   return {
     open(request, sink) {
-      last += 1
-      const id = last
-      const exchange = createExchange(id, request, sink, sender, () => exchanges.delete(id))
-      exchanges.set(id, exchange)
+      const exchange = new WorkerExchange(sink, sender, onOver)
+      exchange.begin(exchanges.put(exchange), request)
       return exchange
     },
   }
 }
 
-function createExchange(id: number, request: HttpRequest, sink: HttpSink, sender: ReturnType<typeof createSender>, onOver: () => void) {
-  const { method, origin, path, headers, body, limits = null } = request
-  const held: Item[] = []
-  let isPaused = false
-  let isOver = false
+class WorkerExchange implements Exchange {
+  readonly #sink: HttpSink
+  readonly #sender: Sender
+  readonly #onOver: (id: number) => void
+  #id = 0
+  #held: Item[] | undefined
+  #isPaused = false
+  #isOver = false
   /** Bytes that were taken and are not confirmed yet. */
-  let taken = 0
-  let credit: number = httpLimits.chunks
-  let onCredit = (): void => {}
+  #taken = 0
+  #credit: number = httpLimits.chunks
+  #onCredit: (() => void) | undefined
 
-  function over(): boolean {
-    if (isOver) return false
-    isOver = true
-    held.length = 0
-    onCredit()
-    onOver()
+  constructor(sink: HttpSink, sender: Sender, onOver: (id: number) => void) {
+    this.#sink = sink
+    this.#sender = sender
+    this.#onOver = onOver
+  }
+
+  /** Sends the request under its number. */
+  begin(id: number, { method, origin, path, headers, body, limits }: HttpRequest): void {
+    this.#id = id
+    const head = [toHost.open.op, id, method, origin, path, packHeaders(headers)]
+    if (body instanceof Uint8Array) return this.#sender.bytes(head, body, limits ?? null)
+    this.#sender.send([...head, body === null ? null : true, limits ?? null])
+    if (body !== null) void this.#upload(body)
+  }
+
+  /** Takes a frame of the host's. */
+  receive(op: number, frames: readonly unknown[], at: number): void {
+    const first = frames[at + 2]
+    if (op === toActor.whole.op) {
+      this.#head(first as number, frames[at + 3] as string, frames[at + 4] as string)
+      if (frames[at + 5] !== '') this.#take({ data: frames[at + 5] as string })
+      this.#take({ trailers: '' })
+    } else if (op === toActor.head.op) this.#head(first as number, frames[at + 3] as string, frames[at + 4] as string)
+    else if (op === toActor.data.op) this.#take({ data: first as Bytes })
+    else if (op === toActor.end.op) this.#take({ trailers: first as string })
+    else if (op === toActor.fail.op) this.#fail(fromFailure(first as HttpFailure))
+    else this.#more()
+  }
+
+  abort(reason: unknown): void {
+    if (this.#isOver) return
+    this.#sender.send([toHost.abort.op, this.#id])
+    this.#fail(reason)
+  }
+
+  pause(): void {
+    this.#isPaused = true
+  }
+
+  resume(): void {
+    if (!this.#isPaused) return
+    this.#isPaused = false
+    for (let item = this.#next(); item; item = this.#next()) this.#deliver(item)
+  }
+
+  #next(): Item | undefined {
+    return this.#isPaused ? undefined : this.#held?.shift()
+  }
+
+  #head(status: number, text: string, raw: string): void {
+    this.#sink.onHead(status, text, unpackHeaders(raw))
+  }
+
+  #take(item: Item): void {
+    if (this.#isPaused || (this.#held && this.#held.length > 0)) {
+      this.#held ??= []
+      this.#held.push(item)
+    } else this.#deliver(item)
+  }
+
+  #deliver(item: Item): void {
+    if ('trailers' in item) {
+      if (this.#over()) this.#sink.onEnd(unpackHeaders(item.trailers))
+      return
+    }
+    if (this.#isOver) return
+    const { data } = item
+    const chunk = typeof data === 'string' ? Buffer.from(data, 'latin1') : Buffer.from(data.buffer, data.byteOffset, data.byteLength)
+    this.#taken += chunk.length
+    if (this.#taken >= httpLimits.ack) {
+      this.#sender.send([toHost.ack.op, this.#id, this.#taken])
+      this.#taken = 0
+    }
+    this.#sink.onData(chunk)
+  }
+
+  #fail(error: unknown): void {
+    if (this.#over()) this.#sink.onError(error)
+  }
+
+  #over(): boolean {
+    if (this.#isOver) return false
+    this.#isOver = true
+    this.#held = undefined
+    this.#onCredit?.()
+    this.#onOver(this.#id)
     return true
   }
 
-  function fail(error: unknown): void {
-    if (over()) sink.onError(error)
+  #more(): void {
+    this.#credit += 1
+    this.#onCredit?.()
   }
 
-  function abort(reason: unknown): void {
-    if (isOver) return
-    sender.send([toHost.abort.op, id])
-    fail(reason)
-  }
-
-  function deliver(item: Item): void {
-    if ('trailers' in item) {
-      if (over()) sink.onEnd(unpackHeaders(item.trailers))
-      return
-    }
-    const { data } = item
-    const chunk = typeof data === 'string' ? Buffer.from(data, 'latin1') : Buffer.from(data.buffer, data.byteOffset, data.byteLength)
-    taken += chunk.length
-    if (taken >= httpLimits.ack) {
-      sender.send([toHost.ack.op, id, taken])
-      taken = 0
-    }
-    sink.onData(chunk)
-  }
-
-  function take(item: Item): void {
-    if (isPaused || held.length > 0) held.push(item)
-    else deliver(item)
-  }
-
-  async function upload(chunks: AsyncIterable<unknown>): Promise<void> {
+  async #upload(chunks: AsyncIterable<unknown>): Promise<void> {
     try {
       for await (const chunk of chunks) {
         for (const piece of pieces(chunk)) {
-          if (credit === 0) await new Promise<void>((resolve) => (onCredit = resolve))
-          if (isOver) return
-          credit -= 1
-          sender.bytes([toHost.data.op, id], piece)
+          if (this.#credit === 0) await this.#room()
+          if (this.#isOver) return
+          this.#credit -= 1
+          this.#sender.bytes([toHost.data.op, this.#id], piece)
         }
       }
-      if (!isOver) sender.send([toHost.end.op, id])
+      if (!this.#isOver) this.#sender.send([toHost.end.op, this.#id])
     } catch (error) {
-      abort(error)
+      this.abort(error)
     }
   }
 
-  const isStream = body !== null && !(body instanceof Uint8Array)
-  const head = [toHost.open.op, id, method, origin, path, packHeaders(headers)]
-  if (body instanceof Uint8Array) sender.bytes(head, body, limits)
-  else sender.send([...head, isStream ? true : null, limits])
-  if (isStream) void upload(body)
-
-  return {
-    head(status: number, text: string, raw: string): void {
-      sink.onHead(status, text, unpackHeaders(raw))
-    },
-    take,
-    fail,
-    more(): void {
-      credit += 1
-      onCredit()
-    },
-    abort,
-    pause(): void {
-      isPaused = true
-    },
-    resume(): void {
-      if (!isPaused) return
-      isPaused = false
-      while (!isPaused && held.length > 0) deliver(held.shift() as Item)
-    },
+  #room(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onCredit = resolve
+    })
   }
 }
 
