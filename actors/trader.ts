@@ -21,6 +21,7 @@ export default defineActor({
   init(ctx): TraderState {
     const { reason } = chooseBroker(ctx.args.broker, process.env.LIVE_TRADING)
     ctx.log.info(reason)
+    if (ctx.args.approval === 'manual') ctx.log.info('approval is manual: a person decides, by troupe opportunities')
     ctx.every(ctx.args.markInterval, 'mark')
     return { watches: {}, marks: {} }
   },

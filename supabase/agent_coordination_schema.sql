@@ -1,4 +1,4 @@
--- The whole schema of Troupe (20261121000160) in one go: paste it into the SQL editor of Supabase, or
+-- The whole schema of Troupe (20261121000170) in one go: paste it into the SQL editor of Supabase, or
 --   psql "$DATABASE_URL" -v ON_ERROR_STOP=1 -f supabase/agent_coordination_schema.sql
 -- Running it again changes nothing, an installation of the original Python system keeps its rows, a failure changes nothing.
 -- Generated from supabase/migrations by `npm run schema`: change those, not this.
@@ -9,8 +9,8 @@ do $$ begin
   set local lock_timeout = '60s';
   perform pg_advisory_xact_lock(128027139960933); -- as `troupe db migrate` does, so that one waits for the other
   if to_regprocedure('public.schema_version()') is not null then
-    if public.schema_version() > '20261121000160' then
-      raise exception 'This database has schema %, this file would take it back to 20261121000160', public.schema_version()
+    if public.schema_version() > '20261121000170' then
+      raise exception 'This database has schema %, this file would take it back to 20261121000170', public.schema_version()
         using hint = 'Take the file of the newer Troupe.';
     end if;
   end if;
@@ -3564,6 +3564,56 @@ do $$ begin perform
 
 notify pgrst, 'reload schema';
 
+-- 20261121000170_people_decide ===================================================================================
+
+-- A person may decide in a trader's place. The trader's job has ended meanwhile, so an approval brings a new one; and an approval of
+-- which nothing was bought may be taken back, by the person or by the trader who finds that it is not worth it any more.
+
+-- Decides on an opportunity. p_args: {id, decision: approved | rejected, reviewed_by, reason?, job?: with an approval, what its
+-- execute_trade job has besides the opportunity, {} for nothing}. Verdicts: ok, with job_id; repeat; expired (no approval after
+-- expires_at); stale with its status, decided otherwise before, and when approved perhaps bought; not_found.
+create or replace function public.review_opportunity(p_args jsonb) returns jsonb
+language plpgsql set search_path = '' as $$
+declare
+  v_now timestamptz := troupe.now();
+  v_decision text := p_args ->> 'decision';
+  v_row public.trade_opportunities;
+  v_job jsonb;
+begin
+  if v_decision is null or v_decision not in ('approved', 'rejected') then
+    perform troupe.refuse('PT400', format('review_opportunity: decision %L', v_decision), 'approved or rejected');
+  end if;
+  select * into v_row from public.trade_opportunities o where o.id = (p_args ->> 'id')::uuid for update;
+  if not found then
+    return '{"verdict": "not_found"}';
+  elsif v_row.status = v_decision and v_row.reviewed_by is not distinct from p_args ->> 'reviewed_by' then
+    return '{"verdict": "repeat"}';
+  elsif v_row.status <> 'pending' and not (v_row.status = 'approved' and v_decision = 'rejected' and not exists (
+      select from public.trade_executions e where e.opportunity_id = v_row.id and e.status <> 'failed')) then
+    return jsonb_build_object('verdict', 'stale', 'status', v_row.status);
+  elsif v_decision = 'approved' and v_row.expires_at <= v_now then
+    return '{"verdict": "expired"}';
+  end if;
+  update public.trade_opportunities o set status = v_decision, reviewed_by = p_args ->> 'reviewed_by', reviewed_at = v_now,
+    review_reason = p_args ->> 'reason' where o.id = v_row.id;
+  if v_decision = 'approved' and p_args -> 'job' <> 'null' then
+    v_job := troupe.insert_jobs(jsonb_build_array(jsonb_build_object('job_type', 'execute_trade',
+        'priority', case when v_row.confidence > 0.8 then 3 else 5 end) || (p_args -> 'job')
+      || jsonb_build_object('payload', jsonb_build_object('opportunity_id', v_row.id, 'market_id', v_row.market_id, 'side', v_row.side,
+        'amount', v_row.suggested_position, 'confidence', v_row.confidence))), p_args ->> 'reviewed_by', v_now) -> 0;
+  end if;
+  return jsonb_strip_nulls(jsonb_build_object('verdict', 'ok', 'job_id', v_job -> 'job_id'));
+end $$;
+
+create or replace function public.schema_version() returns text
+language sql immutable set search_path = '' as $$ select '20261121000170' $$;
+
+do $$ begin perform
+  troupe.seal_functions('public', array['review_opportunity', 'schema_version']),
+  troupe.pin_plans(array['public.review_opportunity']::regproc[]); end $$;
+
+notify pgrst, 'reload schema';
+
 -- The ledger of the Supabase CLI, so that `supabase db push` and `troupe db migrate` know what is here.
 create schema if not exists supabase_migrations;
 create table if not exists supabase_migrations.schema_migrations (version text not null primary key);
@@ -3584,7 +3634,8 @@ insert into supabase_migrations.schema_migrations (version, name) values
   ('20261121000130', 'full_by_broadcast'),
   ('20261121000140', 'newest_opportunities'),
   ('20261121000150', 'usage'),
-  ('20261121000160', 'baskets_and_events')
+  ('20261121000160', 'baskets_and_events'),
+  ('20261121000170', 'people_decide')
 on conflict (version) do nothing;
 grant usage on schema supabase_migrations to service_role;
 grant select on supabase_migrations.schema_migrations to service_role;

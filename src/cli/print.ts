@@ -34,8 +34,8 @@ function formatCell(value: unknown): string {
   return text.length > widest ? `${text.slice(0, widest - 1)}…` : text
 }
 
-/** Text that others wrote, with its control characters shown instead of obeyed. */
+/** Text that others wrote, with its control characters, and those that turn the direction of writing, shown instead of obeyed. */
 export function plain(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not reach the terminal
-  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (found) => (found === '\n' ? '⏎' : '·'))
+  return text.replace(/[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g, (found) => (found === '\n' ? '⏎' : '·'))
 }

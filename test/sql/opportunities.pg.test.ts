@@ -128,13 +128,11 @@ describe('review_opportunity and expire_opportunities', () => {
       await review(approve),
       await review(approve),
       await review({ ...approve, reviewed_by: 'trader-2' }),
-      await review({ ...approve, decision: 'rejected' }),
       await review({ ...approve, id: randomUUID() }),
       await review({ decision: 'rejected' }),
     ]).toEqual([
       { verdict: 'ok' },
       { verdict: 'repeat' },
-      { verdict: 'stale', status: 'approved' },
       { verdict: 'stale', status: 'approved' },
       { verdict: 'not_found' },
       { verdict: 'not_found' },
@@ -144,6 +142,35 @@ describe('review_opportunity and expire_opportunities', () => {
     })
     expect(await failure(review({ id, decision: 'maybe' }))).toMatchObject({ code: 'PT400' })
     expect(await failure(review({ id }))).toMatchObject({ code: 'PT400' })
+  })
+
+  test('an approval brings its job, once, and is taken back as long as nothing was bought', async () => {
+    const ids = [await pending(), await pending({ confidence: 0.7 })]
+    const approve = { decision: 'approved', reviewed_by: 'ann', job: { max_attempts: 10, target_agent: 'trader-1' } }
+    const made = await Promise.all(ids.map((id) => call(sql, 'review_opportunity', { ...approve, id })))
+    const again = await call(sql, 'review_opportunity', { ...approve, id: ids[0] })
+    const [bought, free] = ids
+    const execution = { idempotency_key: 'k', opportunity_id: bought, market_id: sample.market_id, side: 'YES', amount: 1 }
+    await call(sql, 'reserve_execution', execution)
+    const reject = (id: unknown) => call(sql, 'review_opportunity', { id, decision: 'rejected', reviewed_by: 'ann' })
+    expect([made.map(({ verdict }) => verdict), again, await reject(bought), await reject(free), await reject(free)]).toEqual([
+      ['ok', 'ok'],
+      { verdict: 'repeat' },
+      { verdict: 'stale', status: 'approved' },
+      { verdict: 'ok' },
+      { verdict: 'repeat' },
+    ])
+    await call(sql, 'release_execution', { idempotency_key: 'k', reason: 'nobody sells' })
+    expect(await reject(bought)).toEqual({ verdict: 'ok' })
+    const jobs =
+      await sql`select id, job_type, payload, priority, created_by, target_agent, max_attempts from public.agent_jobs order by priority`
+    const job = { job_type: 'execute_trade', created_by: 'ann', target_agent: 'trader-1', max_attempts: 10 }
+    expect(jobs).toEqual(
+      made.map(({ job_id: id }, at) => {
+        const payload = { opportunity_id: ids[at], market_id: sample.market_id, side: sample.side }
+        return { ...job, id, payload: expect.objectContaining(payload), priority: at === 0 ? 3 : 5 }
+      }),
+    )
   })
 
   test('of twelve traders that decide at once the first is right', async () => {

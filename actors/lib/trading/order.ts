@@ -11,9 +11,8 @@ import type { TraderCtx } from './trader-args.ts'
 export async function sendOnce(execution: Execution, broker: Broker, ctx: TraderCtx): Promise<Outcome> {
   const { id, stage } = execution
   const order = orderIn(execution)
-  const isUnsent = stage === 'reserved'
-  if (isUnsent) await ctx.db.call('record_execution', { id, stage: 'ordered' })
-  const act = () => (isUnsent ? broker.place(order, { signal: ctx.signal }) : broker.reconcile(order, { signal: ctx.signal }))
+  const isOurs = stage === 'reserved' && (await claim(id, ctx))
+  const act = () => (isOurs ? broker.place(order, { signal: ctx.signal }) : broker.reconcile(order, { signal: ctx.signal }))
   return await once(
     `order ${order.key}`,
     act,
@@ -23,6 +22,12 @@ export async function sendOnce(execution: Execution, broker: Broker, ctx: Trader
     },
     ctx,
   )
+}
+
+/** Writes that the order is about to be sent; false when somebody else, with another job for the same trade, was faster. */
+async function claim(id: string, ctx: TraderCtx): Promise<boolean> {
+  const answer = await ctx.db.call('record_execution', { id, stage: 'ordered' })
+  return (answer as { readonly verdict: string }).verdict === 'ok'
 }
 
 /** Sells, once, in this turn; a repeat that finds it begun asks the broker. Without an order there is nothing to be had. */

@@ -2,7 +2,7 @@ import { ActorError } from 'troupe/actor'
 import type { Broker, Outcome } from '../markets/broker.ts'
 import { dollars, shareCount } from '../markets/units.ts'
 import { brokerFor, cliFor, openBroker } from './brokers.ts'
-import { type Execution, readExecutions } from './execution.ts'
+import { type Execution, positionOf, readExecutions } from './execution.ts'
 import { mayOpen, openSource } from './market-source.ts'
 import { offerOf } from './offer.ts'
 import type { ExecuteTrade } from './opportunity.ts'
@@ -16,7 +16,7 @@ import type { TraderCtx } from './trader-args.ts'
 
 /** What a job came to: what was bought, or why nothing was. */
 export interface TradeResult {
-  readonly decision: 'executed' | 'partly' | 'rejected' | 'not_filled' | 'unknown'
+  readonly decision: 'waiting' | 'executed' | 'partly' | 'rejected' | 'not_filled' | 'unsold_leg' | 'unknown'
   readonly reason?: string | undefined
   readonly edge?: number | undefined
   readonly broker?: string | undefined
@@ -40,8 +40,15 @@ export async function trade(job: ExecuteTrade, ctx: TraderCtx): Promise<TradeRes
   const offer = offerOf(row, job, ctx.args.market)
   if (offer === undefined) return rejected(row === undefined ? 'no_opportunity' : 'bad_opportunity')
   const stale = staleReason(offer, ctx.now())
-  if (stale !== undefined) return rejected(stale)
+  // Nobody sweeps what was approved: its market would never be free again.
+  if (stale !== undefined) return offer.status === 'approved' ? refuse(offer, stale, ctx) : rejected(stale)
+  if (ctx.args.approval === 'manual' && offer.status === 'pending') return waiting(offer)
   return await decide(offer, job, ctx)
+}
+
+/** The job has done what it can: whoever approves makes the next one, so that nothing waits in the queue and no restart loses it. */
+function waiting({ id }: Offer): TradeResult {
+  return { decision: 'waiting', reason: `a person decides: troupe opportunities show ${id.slice(0, 8)}`, trades: [] }
 }
 
 /** Somebody has begun this trade and did not come to its end: its orders stay what they were. */
@@ -141,12 +148,22 @@ async function carryOut(plan: Plan, job: ExecuteTrade, ctx: TraderCtx, refusal?:
   return await sendAll(executions, plan, { broker, source: opened.source }, ctx)
 }
 
-/** Another trader's or a person's approval is as good as ours. */
+/** Another trader's or a person's approval is as good as ours, and where a person decides it is the only one. */
 async function approve(id: string, ctx: TraderCtx): Promise<string | undefined> {
+  if (ctx.args.approval === 'manual') return await unapproved(id, ctx)
   const answer = await ctx.db.call('review_opportunity', { id, decision: 'approved', reviewed_by: ctx.self })
   const { verdict, status } = answer as { readonly verdict: string; readonly status?: string }
   if (verdict === 'ok' || verdict === 'repeat' || status === 'approved') return undefined
   return verdict === 'stale' ? `already_${status}` : verdict
+}
+
+/** Why it is not approved. What was begun while traders decided by themselves, and is not approved, is over: its orders are old. */
+async function unapproved(id: string, ctx: TraderCtx): Promise<string | undefined> {
+  const [row] = await ctx.db.read('trade_opportunities', { id })
+  if (row?.status === 'approved') return undefined
+  const reason = row?.status === 'pending' ? 'not_approved' : `already_${row?.status}`
+  ctx.db.write('review_opportunity', { id, decision: 'rejected', reviewed_by: ctx.self, reason })
+  return reason
 }
 
 async function sendAll(executions: readonly Execution[], plan: Plan, at: Venue, ctx: TraderCtx): Promise<TradeResult> {
@@ -167,18 +184,12 @@ async function sendAll(executions: readonly Execution[], plan: Plan, at: Venue, 
   return resultOf(outcomes, plan, at.broker)
 }
 
-/** What was filled before is not asked about again. */
+/** What was bought before is not asked about again. */
 async function outcomeOf(execution: Execution, broker: Broker, ctx: TraderCtx): Promise<Outcome> {
   if (execution.status === 'pending') return await sendOnce(execution, broker, ctx)
-  const [shares, cost, fee] = [execution.shares ?? 0, execution.amount, execution.fees ?? 0]
-  return {
-    kind: 'filled',
-    shares: Math.round(shares * 100),
-    cost: Math.round(cost * 1e6),
-    fee: Math.round(fee * 1e6),
-    fills: [],
-    isEstimate: false,
-  }
+  const { shares, cost, fee } = positionOf(execution)
+  if (execution.stage === 'unsold_leg') return { kind: 'unsold_leg', shares, cost, detail: execution.error_message ?? 'found unsold' }
+  return { kind: 'filled', shares, cost, fee, fills: [], isEstimate: false }
 }
 
 function resultOf(
@@ -191,9 +202,9 @@ function resultOf(
       ? [{ market_id, side, shares: shareCount(outcome.shares), cost: dollars(outcome.cost), fee: dollars(outcome.fee) }]
       : [],
   )
-  const failed = outcomes.map(({ outcome }) => outcome).find(({ kind }) => kind !== 'filled')
-  const reason = failed && (failed.kind === 'refused' ? failed.reason : failed.kind)
-  const decision = failed === undefined ? 'executed' : trades.length > 0 ? 'partly' : failed.kind === 'refused' ? 'not_filled' : 'unknown'
+  const failed = outcomes.map(({ outcome }) => outcome).find((outcome) => outcome.kind !== 'filled')
+  const reason = failed?.kind === 'refused' ? failed.reason : failed?.detail
+  const decision = failed === undefined ? 'executed' : trades.length > 0 ? 'partly' : failed.kind === 'refused' ? 'not_filled' : failed.kind
   return { decision, ...(reason !== undefined && { reason }), ...(edge !== undefined && { edge }), broker: broker.name, trades }
 }
 

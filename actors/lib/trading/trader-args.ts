@@ -11,6 +11,8 @@ const fields = z.object({
   market: sourceName.default('auto'),
   /** Real money needs a live broker here and LIVE_TRADING=1 in the environment. */
   broker: z.enum(['paper', 'polyclaw']).default('paper'),
+  /** Who decides: the trader itself, or a person by `troupe opportunities`. Every trader of a team should say the same. */
+  approval: z.enum(['auto', 'manual']).default('auto'),
   /** The CLI, as a command with its arguments; it sees of the environment what is listed here. Dollars, ms. */
   polyclaw: z
     .object({

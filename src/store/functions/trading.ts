@@ -44,9 +44,19 @@ export const tradingFunctions = {
   },
   review_opportunity: {
     args: argsOf(
-      z.object({ id: uuid, decision: z.enum(['approved', 'rejected']), reviewed_by: z.string(), reason: z.string().optional() }),
+      z.object({
+        id: uuid,
+        decision: z.enum(['approved', 'rejected']),
+        reviewed_by: z.string(),
+        reason: z.string().optional(),
+        job: newJob.omit({ payload: true, job_type: true }).optional(),
+      }),
     ),
-    result: z.object({ verdict: z.enum(['ok', 'repeat', 'expired', 'stale', 'not_found']), status: z.string().optional() }),
+    result: z.object({
+      verdict: z.enum(['ok', 'repeat', 'expired', 'stale', 'not_found']),
+      status: z.string().optional(),
+      job_id: uuid.optional(),
+    }),
   },
   reserve_execution: {
     args: argsOf(

@@ -64,6 +64,9 @@ function buy(market, side, amount) {
       return end(0, 'Trade executed successfully!\n\nJSON Result:\n{"success": tru')
     case 'flood':
       return flood()
+    case 'late':
+      // It says when it has begun, and goes on when it is told to, whoever may have gone meanwhile.
+      return connect(Number(port), '127.0.0.1').once('data', () => done(head, told))
     default:
       return setInterval(() => undefined, 1_000)
   }

@@ -1,5 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { TroupeOptions } from '../../../src/host/troupe-types.ts'
 import type { Ground, TestTeam } from '../../runtime/team.ts'
 import { teamOn } from '../../runtime/team.ts'
 import { now, rawMarket } from '../markets/build.ts'
@@ -7,8 +8,13 @@ import { now, rawMarket } from '../markets/build.ts'
 const actors = join(import.meta.dirname, '../../../actors')
 
 /** A team of the agents that users have. */
-export function tradingTeam(ground: Ground, agents: readonly object[], env: Readonly<Record<string, string>> = {}): TestTeam {
-  return teamOn(ground, agents, { actors, env, poll: { min: 200, max: 400 } })
+export function tradingTeam(
+  ground: Ground,
+  agents: readonly object[],
+  env: Readonly<Record<string, string>> = {},
+  options: Partial<TroupeOptions> = {},
+): TestTeam {
+  return teamOn(ground, agents, { actors, env, poll: { min: 200, max: 400 }, ...options })
 }
 
 type Changes = Readonly<Record<string, unknown>>

@@ -50,8 +50,10 @@ function world() {
     return mine.result
   }
   const call = async (_: string, args: { stage: string }) => {
+    if (stage === args.stage) return { verdict: 'repeat' }
     stage = args.stage
     seen.push(stage)
+    return { verdict: 'ok' }
   }
   const ctx = { step, db: { call }, signal: new AbortController().signal } as unknown as TraderCtx
   const broker = (place: () => Promise<Outcome>) => ({ place, reconcile: async () => seen.push('asked') && filled }) as unknown as Broker
@@ -80,4 +82,17 @@ test('an order whose end was lost is asked about, never sent again; nor by anoth
   forget()
   expect(await sendOnce(execution(), dying, ctx)).toEqual(filled)
   expect(seen).toEqual(['ordered', 'sent', 'unknown', 'asked', 'asked'])
+})
+
+test('of two traders that found the same order unsent one sends it, the other asks', async () => {
+  const { ctx, seen, execution, broker, forget } = world()
+  const [mine, other] = [execution(), execution()]
+  const sending = broker(async () => {
+    seen.push('sent')
+    return filled
+  })
+  await sendOnce(mine, sending, ctx)
+  forget()
+  expect(await sendOnce(other, sending, ctx)).toEqual(filled)
+  expect(seen).toEqual(['ordered', 'sent', 'asked'])
 })
