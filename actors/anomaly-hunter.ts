@@ -6,6 +6,7 @@ import { type Opinion, opinionOf } from './lib/opinion.ts'
 import { defineSpecialist, evaluateByWords, type Work } from './lib/specialist.ts'
 
 const detecting = 60_000
+const judged = 5
 
 /** Finds what is unusual in time series; a model, if there is one, adds what may have caused it. */
 export default defineSpecialist({
@@ -29,17 +30,18 @@ export default defineSpecialist({
     if (given.length === 0) throw work.fatal('There is no series: give a CSV or JSON file, or one in the description')
     const task = new URL('./lib/anomaly/detect.ts#detect', import.meta.url)
     const results: (Finding | Unjudged)[] = []
-    for (const one of given) results.push(await work.compute<Finding | Unjudged>(task, one, { timeout: detecting, signal: work.signal }))
+    for (const one of given.slice(0, judged))
+      results.push(await work.compute<Finding | Unjudged>(task, one, { timeout: detecting, signal: work.signal }))
     const findings = results.filter((one): one is Finding => !('unreadable' in one))
     if (findings.length === 0) throw work.fatal(results.map((one) => `${one.name}: ${(one as Unjudged).unreadable}`).join('; '))
-    return { summary: summary(findings), series: results, ...explained(await explain(findings, work)) }
+    return { summary: summary(findings, given.length - results.length), series: results, ...explained(await explain(findings, work)) }
   },
 })
 
 type Causes = ReturnType<typeof placeCauses>
 
 async function explain(findings: readonly Finding[], work: Work): Promise<Opinion<Causes>> {
-  if (findings.every(({ anomalies }) => anomalies.length === 0)) return { value: [] }
+  if (findings.every(({ anomalies }) => anomalies.length === 0)) return { value: { hypotheses: [], dropped: 0 } }
   const untrusted = { job: work.untrusted.job ?? '', anomalies: describeAnomalies(findings) }
   const said = await opinionOf(() =>
     work.step(
@@ -51,19 +53,22 @@ async function explain(findings: readonly Finding[], work: Work): Promise<Opinio
 }
 
 function explained(causes: Opinion<Causes>): Readonly<Record<string, unknown>> {
-  if ('value' in causes) return { hypotheses: causes.value }
+  if ('value' in causes) {
+    const { hypotheses, dropped } = causes.value
+    return { hypotheses, ...(dropped > 0 && { dropped: `${dropped} guesses of the model were about anomalies that are not there` }) }
+  }
   return {
     hypotheses: [],
     withoutModel: `No causes were guessed, as no model answered usably (${causes.missing}). The anomalies are computed.`,
   }
 }
 
-function summary(findings: readonly Finding[]): string {
+function summary(findings: readonly Finding[], more: number): string {
   const lines = findings.map(({ name, anomalies: [worst], anomalyCount, facts, season, changes }) => {
     const grave = worst ? `; the gravest is ${worst.kind} from ${worst.start} to ${worst.end}, severity ${worst.severity} of 10` : ''
     const shape = `${season ? `a season of ${season.period} values` : 'no season'}, ${changes.length} changes of level`
     const faults = `${facts.gapCount} gaps, ${facts.duplicates} duplicates, ${facts.unreadable} unreadable rows`
     return `${name}: ${anomalyCount} anomalies in ${facts.count} values${grave}. ${shape}; ${faults}.`
   })
-  return lines.join('\n')
+  return [...lines, ...(more > 0 ? [`${more} more series were not looked at.`] : [])].join('\n')
 }

@@ -8,6 +8,7 @@ import { masker } from './lib/review/secrets.ts'
 import { defineSpecialist, evaluateByWords, type Work } from './lib/specialist.ts'
 
 const analysing = 60_000
+const files = 100
 const listed = 200
 
 /** Reviews code and diffs: static analysers find what rules can find, a model, if there is one, adds the rest. */
@@ -41,16 +42,17 @@ export default defineSpecialist({
     },
   }),
   async execute(job, work) {
-    const sources = sourcesOf(job)
+    const given = sourcesOf(job)
+    const sources = given.slice(0, files)
     if (sources.length === 0) throw work.fatal('There is no code: give files or a diff, or a fenced block in the description')
     const task = new URL('./lib/review/analyse.ts#analyse', import.meta.url)
     const analysis = await work.compute<Analysis>(task, sources, { timeout: analysing, signal: work.signal })
     const { findings, ...said } = await reviewed(analysis, work)
     const ordered = findings.toSorted((a, b) => rank(a) - rank(b) || a.file.localeCompare(b.file) || a.line - b.line)
     return {
-      summary: summary(ordered, sources.length, analysis.unread.length),
+      summary: summary(ordered, analysis, { files: sources.length, more: given.length - sources.length }),
       findings: ordered.slice(0, listed),
-      findingCount: ordered.length,
+      findingCount: ordered.length + analysis.left,
       unread: analysis.unread,
       ...said,
     }
@@ -80,9 +82,14 @@ function rank({ severity }: Finding): number {
   return severities.indexOf(severity)
 }
 
-function summary(findings: readonly Finding[], files: number, unread: number): string {
+function summary(findings: readonly Finding[], { left, unread }: Analysis, count: { files: number; more: number }): string {
   const counts = categories.map((category) => `${findings.filter((one) => one.category === category).length} ${category}`).join(', ')
   const high = findings.filter(({ severity }) => severity === 'high').length
-  const left = unread > 0 ? ` ${unread} files could not be read in full by an analyser.` : ''
-  return `${findings.length} findings in ${files} files, ${high} of them high: ${counts}.${left}`
+  const notes = [
+    left > 0 && ` ${left} more, none graver, were found.`,
+    unread.length > 0 && ` ${unread.length} files could not be read in full by an analyser.`,
+    count.more > 0 && ` ${count.more} more files were not looked at.`,
+  ]
+  const all = `${findings.length} findings in ${count.files} files, ${high} of them high: ${counts}.`
+  return [all, ...notes.filter((note) => note !== false)].join('')
 }

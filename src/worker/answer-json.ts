@@ -50,7 +50,8 @@ function enclosed(text: string): string[] {
 
 /** Behind the bracket that closes the one at `start`, -1 where there is none; brackets in strings do not count. */
 function closing(text: string, start: number): number {
-  const marks = /"[^"\\]*(?:\\.[^"\\]*)*"|[{}[\]]/gs
+  // A string that is never closed goes to the end, or each of its escaped quotes would be tried as the beginning of another.
+  const marks = /"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?$)|[{}[\]]/gs
   marks.lastIndex = start
   let depth = 0
   for (let mark = marks.exec(text); mark; mark = marks.exec(text)) {

@@ -2,6 +2,7 @@ import { ActorError } from '../core/errors.ts'
 import type { Llm, LlmObject, LlmObjectOptions, LlmOptions, LlmRequest, LlmText, LlmUsage } from '../core/llm.ts'
 import type { OutputOf, Schema } from '../core/schema.ts'
 import { readAnswerJson } from './answer-json.ts'
+import { toJson } from './json.ts'
 import { isSchema, jsonSchemaOf, type Parsed, parse } from './schema.ts'
 import type { Use } from './uses.ts'
 
@@ -53,7 +54,21 @@ async function readAnswer(schema: Schema, { text, isCut, usage }: LlmText): Prom
     })
   }
   const read = readAnswerJson(text)
-  return read.issue === undefined ? parse(schema, read.value, 'answer') : { issues: [read.issue] }
+  if (read.issue !== undefined) return { issues: [read.issue] }
+  const fault = faultOf(read.value)
+  return fault === undefined ? parse(schema, read.value, 'answer') : { issues: [fault] }
+}
+
+/** Why no step, state or result could hold the value: NULs, halves of characters, a thousand levels, a megabyte. */
+function faultOf(value: unknown): string | undefined {
+  try {
+    toJson(value, 'answer')
+    return undefined
+  } catch (error) {
+    if (!(error instanceof ActorError)) throw error
+    // Not the path: it may hold words of the model, and this is said to it as ours.
+    return `the answer${error.message.slice(String(error.details.path).length)}`
+  }
 }
 
 function unfit({ text, model }: LlmText, issues: readonly string[]): ActorError {

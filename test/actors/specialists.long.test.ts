@@ -36,6 +36,7 @@ test('without a model the analysers, the statistics and the validators deliver, 
     give(ground, 'schema_architect', { title: 'Review', files: [{ name: 'shop.sql', text: bad }] }),
     give(ground, 'code_review', { title: 'Please' }),
     give(ground, 'anomaly_hunter', { title: 'Please' }),
+    give(ground, 'schema_architect', { title: 'Review my schema', files: [{ name: 'a.txt', text: 'It is lost.' }] }),
   ])
   const [review, hunt, checked, ...empty] = await Promise.all(jobs.map((job) => ended(ground, job)))
   expect([review, hunt, checked]).toMatchObject([
@@ -58,6 +59,7 @@ test('without a model the analysers, the statistics and the validators deliver, 
   expect(empty.map(({ error }) => error)).toEqual([
     expect.stringContaining('There is no code'),
     expect.stringContaining('There is no series'),
+    expect.stringContaining('There is no schema'),
   ])
   expect(JSON.stringify(review)).not.toContain('abcdef0123456789abcdef')
 })

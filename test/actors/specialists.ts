@@ -26,13 +26,17 @@ const patience = 60_000
 const over: ReadonlySet<string> = new Set(['completed', 'failed', 'dead', 'cancelled'])
 
 /** What a job came to: waits until it has ended, one way or the other. */
-export function ended(ground: Ground, job: string): Promise<{ status: unknown; result: Record<string, unknown>; error: string }> {
+export function ended(
+  ground: Ground,
+  job: string,
+  timeout = patience,
+): Promise<{ status: unknown; result: Record<string, unknown>; error: string }> {
   return vi.waitFor(
     async () => {
       const [row] = await ground.store.read('agent_jobs', { id: job })
       if (!row || !over.has(row.status)) throw new Error(`Job ${job} has not ended`)
       return { status: row.status, result: (row.result ?? {}) as Record<string, unknown>, error: row.error_message ?? '' }
     },
-    { timeout: patience, interval: 50 },
+    { timeout, interval: 50 },
   )
 }

@@ -25,14 +25,16 @@ export type Behaviour =
     }
   | { readonly kind: 'status'; readonly status: number; readonly body?: string; readonly headers?: Readonly<Record<string, string>> }
   /** A body as it is, with status 200. */
-  | { readonly kind: 'raw'; readonly body: string }
+  | { readonly kind: 'raw'; readonly body: string | Uint8Array }
   /** Ends the connection before or within the answer. */
   | { readonly kind: 'cut'; readonly at: 'head' | 'body' }
   /** Says nothing until the test lets it, or the client has gone. */
   | { readonly kind: 'hold'; readonly until?: Promise<unknown> }
 
+type Otherwise = Behaviour | ((asked: Asked) => Behaviour)
+
 /** A server that speaks the chat completions protocol, with faults. `script` is used up in order, then `otherwise` repeats. */
-export async function startModelServer(script: readonly Behaviour[] = [], otherwise: Behaviour = { kind: 'answer', text: 'Well.' }) {
+export async function startModelServer(script: readonly Behaviour[] = [], otherwise: Otherwise = { kind: 'answer', text: 'Well.' }) {
   const left = [...script]
   const asked: Asked[] = []
   const now = { asking: 0, most: 0, gone: 0 }
@@ -45,8 +47,9 @@ export async function startModelServer(script: readonly Behaviour[] = [], otherw
       if (!response.writableFinished) now.gone += 1
     })
     const body = (await request.toArray()).join('')
-    asked.push({ path: request.url ?? '', authorization: request.headers.authorization, body: JSON.parse(body) })
-    await behave(left.shift() ?? otherwise, response)
+    const one: Asked = { path: request.url ?? '', authorization: request.headers.authorization, body: JSON.parse(body) }
+    asked.push(one)
+    await behave(left.shift() ?? (typeof otherwise === 'function' ? otherwise(one) : otherwise), response)
   }
 
   const server = createServer((request, response) => void handle(request, response))
@@ -87,7 +90,7 @@ async function behave(behaviour: Behaviour, response: ServerResponse): Promise<v
   }
 }
 
-function json(response: ServerResponse, body: string): void {
+function json(response: ServerResponse, body: string | Uint8Array): void {
   response.writeHead(200, { 'content-type': 'application/json' })
   response.end(body)
 }

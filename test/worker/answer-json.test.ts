@@ -38,6 +38,7 @@ test('a hostile answer takes no time', () => {
     '<think>'.repeat(30_000),
     '```\n'.repeat(30_000),
     '"\\'.repeat(30_000),
+    `{"${'\\"'.repeat(200_000)}`,
     '[x]'.repeat(10_000),
   ]
   expect(hostile.map((text) => typeof readAnswerJson(text).issue)).toEqual(hostile.map(() => 'string'))

@@ -33,13 +33,14 @@ export function describeAnomalies(findings: readonly Finding[]): string {
   return [...lines, ...changes].join('\n')
 }
 
-/** Puts each hypothesis beside what it is about; one about no anomaly of the list is dropped. */
-export function placeCauses(findings: readonly Finding[], hypotheses: readonly Hypothesis[]) {
+/** Puts each hypothesis beside what it is about; one about no anomaly of the list is dropped and counted. */
+export function placeCauses(findings: readonly Finding[], said: readonly Hypothesis[]) {
   const list = gravest(findings)
-  return hypotheses.flatMap(({ anomaly, ...said }) => {
+  const hypotheses = said.flatMap(({ anomaly, ...said }) => {
     const about = list[anomaly]
     return about ? [{ series: about.name, start: about.anomaly.start, ...said }] : []
   })
+  return { hypotheses, dropped: said.length - hypotheses.length }
 }
 
 function gravest(findings: readonly Finding[]) {

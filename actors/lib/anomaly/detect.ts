@@ -52,6 +52,7 @@ export function detect({ name, ...written }: Written & { readonly name: string }
       plot: plot(series, windows, name),
     }
   } catch (error) {
-    return { name, unreadable: (error as Error).message }
+    // It may name columns, and there may be a hundred thousand of them.
+    return { name, unreadable: (error as Error).message.slice(0, 500) }
   }
 }

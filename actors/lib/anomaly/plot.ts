@@ -70,5 +70,6 @@ function round(value: number): number {
 
 function escapeXml(text: string): string {
   const marks: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&apos;' }
-  return text.replace(/[&<>"']/g, (mark) => marks[mark] ?? mark)
+  // XML has no place for control characters, not even as entities.
+  return text.replace(/\p{Cc}/gu, ' ').replace(/[&<>"']/g, (mark) => marks[mark] ?? mark)
 }

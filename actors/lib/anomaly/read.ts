@@ -10,6 +10,8 @@ export interface Written {
 }
 
 const most = 500_000
+/** The squares of larger numbers are none. */
+const largest = 1e100
 const timeNames = /^(?:time|timestamp|date|datetime|ts|t|at|day|ds|created_at)$/i
 const valueNames = /^(?:value|values|v|y|count|metric)$/i
 
@@ -97,7 +99,7 @@ function chooseColumns({ names, rows }: Table, written: Written): { time: number
 function readNumber(cell: Cell): number | undefined {
   if (cell === null || cell === '' || typeof cell === 'boolean') return undefined
   const number = Number(cell)
-  return Number.isFinite(number) ? number : undefined
+  return Math.abs(number) <= largest ? number : undefined
 }
 
 /** Times without a zone are taken as UTC; bare numbers as seconds or ms since 1970, whichever is sane. */

@@ -35,6 +35,8 @@ const setting = {
   /** What remains beside a season is judged by at least this share of the series' own range: beside a clean one nearly nothing remains. */
   remains: 0.1,
   fewest: 20,
+  /** From so many values on what is usual hardly changes any more. */
+  long: 30_000,
 } as const
 
 /** Scores a series in one pass; no score depends on a later value. */
@@ -81,7 +83,7 @@ function distancesFromUsual({ values, whole, length }: Feature): Float64Array {
       const least = whole ? setting.remains * rangeOf(sorted(whole.subarray(0, at))) : Math.abs(quantile(past, 0.5)) * setting.tremor
       width = Math.max(high - low, least, 1e-9)
       // The longer the past, the rarer: sorting it every time would make long series slow.
-      next = at + Math.max(24, Math.floor(at / 50))
+      next = at + Math.max(24, Math.floor(at / (at < setting.long ? 50 : 10)))
     }
     if (at <= length) continue
     const value = values[at] as number

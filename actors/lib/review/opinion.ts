@@ -34,9 +34,11 @@ export function shownTo(sources: readonly Source[], findings: readonly Finding[]
 
 function numbered({ name, text, added, shown }: Source): string {
   const isNew = added && new Set(added)
-  const isShown = (line: number) => shown?.some(([from, to]) => line >= from && line <= to) ?? true
-  const lines = text.split('\n').flatMap((line, at) => (isShown(at + 1) ? [`${at + 1}${isNew?.has(at + 1) ? '+' : ' '} ${line}`] : []))
-  const whole = `${name}\n${lines.join('\n')}`
+  const lines = text.split('\n')
+  const seen = (shown ?? [[1, lines.length] as const]).flatMap(([from, to]) =>
+    lines.slice(from - 1, to).map((line, at) => `${from + at}${isNew?.has(from + at) ? '+' : ' '} ${line}`),
+  )
+  const whole = `${name}\n${seen.join('\n')}`
   return whole.length > longest ? `${whole.slice(0, longest)}\n[cut]` : whole
 }
 
@@ -45,8 +47,8 @@ export function merge(findings: readonly Finding[], said: Said, sources: readonl
   const merged = [...findings]
   let dropped = 0
   for (const { file, line, category, severity, message } of said) {
-    const source = sources.find(({ name }) => name === file)
-    if (!source || !isJudged(source, line)) {
+    const source = sources.find((one) => one.name === file && isJudged(one, line))
+    if (!source) {
       dropped += 1
       continue
     }

@@ -26,8 +26,15 @@ export function lintPython(text: string, options: { readonly isFragment: boolean
     const said = found.filter((one) => one !== fault && one.code !== null && one.code !== 'invalid-syntax').map(toSaid)
     return { said, unread: fault ? `line ${fault.start_location.row}: ${fault.message}` : null }
   } finally {
-    workspace.free()
+    free(workspace)
   }
+}
+
+/** After a code too deep for its stack it takes itself for being in use; why it stopped is what has to be told, not that. */
+function free(workspace: Workspace): void {
+  try {
+    workspace.free()
+  } catch {}
 }
 
 interface Diagnostic {

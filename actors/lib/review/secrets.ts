@@ -1,8 +1,9 @@
+import { lineFinder } from '../lines.ts'
 import type { Said } from './finding.ts'
 
 type Pattern = { readonly rule: string; readonly what: string; readonly find: RegExp }
 
-/** Each finds the secret itself in its group, or in the whole match. */
+/** Each finds the secret itself in its group, or in the whole match. What may go on for long has a bound: it begins anew at every place. */
 const patterns: readonly Pattern[] = [
   {
     rule: 'private-key',
@@ -15,13 +16,13 @@ const patterns: readonly Pattern[] = [
   { rule: 'stripe-key', what: 'a Stripe key', find: /\b[rs]k_live_[A-Za-z0-9]{16,}/g },
   { rule: 'google-key', what: 'a Google API key', find: /\bAIza[\w-]{35}/g },
   { rule: 'model-key', what: 'an API key', find: /\b(?:sk|fw)[-_][A-Za-z0-9_-]{20,}/g },
-  { rule: 'json-web-token', what: 'a JSON Web Token', find: /\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}/g },
-  { rule: 'password-in-url', what: 'a password in a URL', find: /\b[a-z][a-z\d+.-]*:\/\/[^\s:/@"']+:([^\s@/"'${}<>]{3,})@/gi },
+  { rule: 'json-web-token', what: 'a JSON Web Token', find: /\beyJ[\w-]{10,1000}\.eyJ[\w-]{10,}\.[\w-]{10,}/g },
+  { rule: 'password-in-url', what: 'a password in a URL', find: /\b[a-z][a-z\d+.-]{0,30}:\/\/[^\s:/@"']+:([^\s@/"'${}<>]{3,})@/gi },
   { rule: 'password-in-sql', what: 'a password', find: /\bpassword\s+'([^'\n]{4,})'/gi },
   {
     rule: 'password-in-code',
     what: 'a password, token or key',
-    find: /(?:passw(?:or)?d|passwd|secret|token|api[_-]?key|access[_-]?key|credential)\w*["']?\s*(?::\s*\w+\s*=|[:=]{1,2}|=>)\s*["'`]([^"'`\n$<>{}]{6,})["'`]/gi,
+    find: /(?:passw(?:or)?d|passwd|secret|token|api[_-]?key|access[_-]?key|credential)\w{0,40}["']?\s*(?::\s*\w+\s*=|[:=]{1,2}|=>)\s*["'`]([^"'`\n$<>{}]{6,})["'`]/gi,
   },
 ]
 const placeholder =
@@ -33,15 +34,16 @@ export interface Secret extends Said {
 
 /** Finds what should not stand in code. */
 export function findSecrets(text: string): Secret[] {
-  const taken: [number, number][] = []
+  const lineOf = lineFinder(text)
+  const taken = new Uint8Array(text.length)
   return patterns.flatMap(({ rule, what, find }) =>
     [...text.matchAll(find)].flatMap((found): Secret[] => {
       const value = found[1] ?? found[0]
       const at = found.index + found[0].lastIndexOf(value)
-      if (placeholder.test(value) || taken.some(([from, to]) => at < to && at + value.length > from)) return []
-      taken.push([at, at + value.length])
+      if (placeholder.test(value) || taken.subarray(at, at + value.length).includes(1)) return []
+      taken.fill(1, at, at + value.length)
       const message = `${what} stands in the code (${mask(value)}): revoke it, and read it from the environment`
-      return [{ line: text.slice(0, at).split('\n').length, rule, category: 'security', severity: 'high', message, value }]
+      return [{ line: lineOf(at), rule, category: 'security', severity: 'high', message, value }]
     }),
   )
 }

@@ -10,6 +10,8 @@ export interface Source {
   readonly added: readonly number[] | null
   /** The stretches that a diff shows, in line numbers, the last included; null for a whole file. */
   readonly shown: readonly (readonly [from: number, to: number])[] | null
+  /** The stretches of a diff that were not read, because no file is so long. */
+  readonly skipped: number
 }
 
 const endings: Readonly<Record<string, Language>> = {
@@ -19,11 +21,12 @@ const endings: Readonly<Record<string, Language>> = {
 }
 
 export function languageOf(name: string): Language | null {
-  return endings[name.split('.').at(-1)?.toLowerCase() ?? ''] ?? null
+  const ending = name.split('.').at(-1)?.toLowerCase() ?? ''
+  return Object.hasOwn(endings, ending) ? (endings[ending] ?? null) : null
 }
 
 export function wholeFile(name: string, text: string): Source {
-  return { name, language: languageOf(name), text, added: null, shown: null }
+  return { name, language: languageOf(name), text, added: null, shown: null, skipped: 0 }
 }
 
 /** Whether a diff leaves parts of it unknown. A new file is a diff that leaves none. */

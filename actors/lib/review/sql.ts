@@ -1,4 +1,5 @@
 import { parse } from 'libpg-query'
+import { lineFinder } from '../lines.ts'
 import type { Said } from './finding.ts'
 import type { Lint } from './javascript.ts'
 import { rules } from './sql-rules.ts'
@@ -7,7 +8,7 @@ export type Node = Readonly<Record<string, unknown>>
 
 /** Judges SQL by the tree that PostgreSQL's own parser makes of it. */
 export async function lintSql(text: string): Promise<Lint> {
-  let tree: { readonly stmts?: readonly { readonly stmt: Node; readonly stmt_location?: number }[] }
+  let tree: { readonly stmts?: readonly { readonly stmt: Node; readonly stmt_location?: number; readonly stmt_len?: number }[] }
   try {
     tree = await parse(text)
   } catch (error) {
@@ -16,11 +17,13 @@ export async function lintSql(text: string): Promise<Lint> {
     return { said: [], unread: `line ${line}: ${(error as Error).message} (it is read as PostgreSQL)` }
   }
   const bytes = Buffer.from(text)
+  const lineOf = lineFinder(bytes)
   const said: Said[] = []
-  for (const { stmt, stmt_location = 0 } of tree.stmts ?? []) {
-    visit(stmt, startOf(bytes, stmt_location), (type, node, near) => {
+  for (const { stmt, stmt_location: from = 0, stmt_len: length } of tree.stmts ?? []) {
+    const start = startOf(bytes.subarray(0, length ? from + length : undefined), from)
+    visit(stmt, start, (type, node, near) => {
       for (const { judge, ...rule } of rules) {
-        if (judge(type, node)) said.push({ ...rule, line: bytes.subarray(0, near).toString().split('\n').length })
+        if (judge(type, node)) said.push({ ...rule, line: lineOf(near) })
       }
     })
   }
@@ -45,6 +48,6 @@ function visit(value: unknown, near: number, see: (type: string, node: Node, nea
 
 /** A statement begins behind the blanks and comments that the parser counts to it. */
 function startOf(bytes: Buffer, location: number): number {
-  const lead = /^(?:\s|--[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/)*/.exec(bytes.subarray(location).toString())?.[0] ?? ''
+  const lead = /^(?:\s+|--[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/)*/.exec(bytes.subarray(location).toString())?.[0] ?? ''
   return location + Buffer.byteLength(lead)
 }

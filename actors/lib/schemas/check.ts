@@ -1,6 +1,8 @@
 import { error, type Issue, type SchemaKind } from './issue.ts'
 import { kindOf } from './kind.ts'
 
+const most = 30
+
 /** A schema as it was judged. */
 export interface Checked {
   readonly name: string
@@ -21,8 +23,10 @@ export async function check(given: { readonly name: string; readonly text: strin
   }
 }
 
-function judged(name: string, kind: SchemaKind | null, issues: readonly Issue[]): Checked {
-  return { name, kind, isValid: issues.every(({ severity }) => severity !== 'error'), issues }
+function judged(name: string, kind: SchemaKind | null, found: readonly Issue[]): Checked {
+  const errors = found.filter(({ severity }) => severity === 'error')
+  const notes = found.filter(({ severity }) => severity !== 'error')
+  return { name, kind, isValid: errors.length === 0, issues: [...errors, ...notes].slice(0, most) }
 }
 
 async function issuesOf(kind: SchemaKind, text: string): Promise<readonly Issue[]> {

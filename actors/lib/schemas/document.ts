@@ -10,9 +10,13 @@ export interface ReadDocument {
 }
 
 const mostAliases = 100
+const deepest = 500
+const nesting = new RegExp(`[[\\]{}]|(?:- ){${deepest}}`, 'g')
 
 /** Reads YAML or JSON, which is YAML too; a text with errors has no value. */
 export function readDocument(text: string): ReadDocument {
+  if (isTooDeep(text))
+    return { value: undefined, issues: [error('/', null, `is nested deeper than ${deepest} levels`)], lineOf: () => null }
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false })
   const issues = document.errors.map(({ message, pos }) => error('/', lines.linePos(pos[0]).line, message))
@@ -29,6 +33,18 @@ export function readDocument(text: string): ReadDocument {
       return null
     },
   }
+}
+
+/** Brackets without an end take the parser a kilobyte each. */
+function isTooDeep(text: string): boolean {
+  let depth = 0
+  for (const [mark] of text.matchAll(nesting)) {
+    if (mark.length > 1) return true
+    depth += mark === '[' || mark === '{' ? 1 : -1
+    if (depth > deepest) return true
+    depth = Math.max(0, depth)
+  }
+  return false
 }
 
 function pointerPath(pointer: string): (string | number)[] {

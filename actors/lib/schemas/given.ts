@@ -1,9 +1,8 @@
+import { fencedIn } from '../fences.ts'
 import type { SpecialistJob } from '../specialist.ts'
 import { kinds, type SchemaKind } from './issue.ts'
 import { kindOf } from './kind.ts'
 
-const most = 20
-const fence = /```([\w-]*)[^\n]*\n([\s\S]*?)```/g
 const fenced: Readonly<Record<string, SchemaKind>> = { graphql: 'graphql', gql: 'graphql', sql: 'sql' }
 const schemaFile = /\.(?:ya?ml|json|graphqls?|gql|sql)$/i
 
@@ -16,11 +15,11 @@ export interface GivenSchema {
 /** Finds the schemas that a job brings: files of such a name or text, and fenced blocks of the description. */
 export function schemasOf(job: SpecialistJob): GivenSchema[] {
   const files = job.files.filter(({ name, text }) => schemaFile.test(name) || kindOf(name, text) !== undefined)
-  const blocks = [...job.description.matchAll(fence)].flatMap(([, language = '', text = ''], at): GivenSchema[] => {
-    const kind = fenced[language.toLowerCase()] ?? kindOf('', text)
+  const blocks = fencedIn(job.description).flatMap(({ language, text }, at): GivenSchema[] => {
+    const kind = Object.hasOwn(fenced, language) ? fenced[language] : kindOf('', text)
     return kind === undefined ? [] : [{ name: `block ${at + 1}`, text, kind }]
   })
-  return [...files, ...blocks].slice(0, most)
+  return [...files, ...blocks]
 }
 
 const words: Readonly<Record<SchemaKind, RegExp>> = {

@@ -1,18 +1,23 @@
 import { buildASTSchema, GraphQLError, parse, validateSchema } from 'graphql'
 import { error, type Issue, note } from './issue.ts'
 
+const most = 30
+
 /** Judges a GraphQL schema in its definition language: its syntax, its names, and the rules between its types. */
 export function checkGraphql(text: string): readonly Issue[] {
   try {
     const schema = buildASTSchema(parse(text, { maxTokens: 100_000 }))
-    const found = validateSchema(schema)
+    const found = validateSchema(schema).slice(0, most)
     const lacksQuery = ({ message }: GraphQLError) => message.includes('Query root type must be provided')
     // A part of a schema has no Query: that is for the whole to have.
     return found.map((one) => (lacksQuery(one) ? note('/', one.message) : fromError(one)))
   } catch (thrown) {
     if (thrown instanceof GraphQLError) return [fromError(thrown)]
     // What several rules found comes as one Error, a paragraph each.
-    return (thrown as Error).message.split('\n\n').map((message) => error(nameIn(message), lineIn(text, nameIn(message)), message))
+    return (thrown as Error).message
+      .split('\n\n')
+      .slice(0, most)
+      .map((message) => error(nameIn(message), lineIn(text, nameIn(message)), message))
   }
 }
 

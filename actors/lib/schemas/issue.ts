@@ -12,5 +12,16 @@ export interface Issue {
   readonly severity: 'error' | 'note'
 }
 
-export const error = (place: string, line: number | null, message: string): Issue => ({ place, line, message, severity: 'error' })
-export const note = (place: string, message: string): Issue => ({ place, line: null, message, severity: 'note' })
+/** Validators quote what they judge, however long it is. */
+const longest = 500
+const short = (text: string) => (text.length > longest ? `${text.slice(0, longest)}…` : text)
+
+export const error = (place: string, line: number | null, message: string): Issue => ({
+  ...{ place: short(place), line, message: short(message), severity: 'error' },
+})
+export const note = (place: string, message: string): Issue => ({
+  place: short(place),
+  line: null,
+  message: short(message),
+  severity: 'note',
+})

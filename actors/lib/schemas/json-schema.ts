@@ -5,6 +5,8 @@ import formats from 'ajv-formats'
 import { readDocument } from './document.ts'
 import { error, type Issue } from './issue.ts'
 
+const most = 30
+
 /** Judges a JSON Schema of draft 7, 2019-09 or 2020-12 (the one taken unless it says another): its own form, and that its references resolve. */
 export function checkJsonSchema(text: string): readonly Issue[] {
   const { value, issues, lineOf } = readDocument(text)
@@ -15,7 +17,7 @@ export function checkJsonSchema(text: string): readonly Issue[] {
   if (ajv === undefined) return [error('/$schema', lineOf('/$schema'), 'of a draft that is not known: draft-07, 2019-09 and 2020-12 are')]
   formats.default(ajv)
   try {
-    if (ajv.validateSchema(value) !== true) return (ajv.errors ?? []).map((one) => fromAjv(one, lineOf))
+    if (ajv.validateSchema(value) !== true) return (ajv.errors ?? []).slice(0, most).map((one) => fromAjv(one, lineOf))
     ajv.compile(value)
     return []
   } catch (thrown) {

@@ -17,7 +17,12 @@ export async function checkOpenapi(text: string): Promise<readonly Issue[]> {
   const notes = foreign.map((reference) => note('/', `refers to ${reference}, another document, which was not read`))
   if (valid) return notes
   if (!Array.isArray(errors)) return [fromText(errors ?? 'no OpenAPI document', lineOf), ...notes]
-  return [...telling(errors).map((one) => fromSchema(one, lineOf)), ...notes].slice(0, most)
+  return [
+    ...telling(errors)
+      .slice(0, most)
+      .map((one) => fromSchema(one, lineOf)),
+    ...notes,
+  ].slice(0, most)
 }
 
 /** A copy whose references to other documents lead to this one: nothing is fetched, so nothing can be said of them. */

@@ -5,6 +5,7 @@ import vm from 'node:vm'
 import { zstdDecompressSync } from 'node:zlib'
 import { PGlite } from '@electric-sql/pglite'
 import { parse } from 'libpg-query'
+import { lineFinder } from '../lines.ts'
 import { error, type Issue } from './issue.ts'
 
 /** The fresh database that Troupe ships: making one takes 1 GB for a moment. */
@@ -61,10 +62,11 @@ async function split(text: string): Promise<Statement[] | Issue> {
   try {
     const { stmts = [] } = (await parse(text)) as { stmts?: { stmt_location?: number; stmt_len?: number }[] }
     if (stmts.length === 0) return error('/', null, 'there is no statement')
+    const lineOf = lineFinder(bytes)
     return stmts.map(({ stmt_location: from = 0, stmt_len: length }) => {
       const sql = bytes.subarray(from, length ? from + length : undefined).toString()
-      const before = bytes.subarray(0, from).toString() + (/^\s*/.exec(sql)?.[0] ?? '')
-      return { sql, line: before.split('\n').length }
+      // The blanks before it are counted to it, each of one byte.
+      return { sql, line: lineOf(from + (/^\s*/.exec(sql)?.[0].length ?? 0)) }
     })
   } catch (thrown) {
     const { message, sqlDetails } = thrown as Error & { sqlDetails?: { cursorPosition: number } }

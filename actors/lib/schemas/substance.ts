@@ -1,10 +1,10 @@
 import { error, type Issue, type SchemaKind } from './issue.ts'
 
 const something: Readonly<Record<SchemaKind, RegExp>> = {
-  openapi: /^\s*["']?(?:get|put|post|delete|patch|head|options|trace)["']?\s*:/m,
+  openapi: /^[ \t]*["']?(?:get|put|post|delete|patch|head|options|trace)["']?\s*:/m,
   json_schema: /["']?(?:properties|items|prefixItems|enum|const|\$ref|allOf|anyOf|oneOf|pattern)["']?\s*:/,
   graphql: /\b(?:type|interface|input|enum|union)\s+\w+/,
-  sql: /\bcreate\s+(?:\w+\s+)*(?:table|view|type)\b/i,
+  sql: /\bcreate\s+(?:\w+\s+){0,4}(?:table|view|type)\b/i,
 }
 
 /** A schema that says nothing is valid in every language, and still no design. */

@@ -17,7 +17,7 @@ test.each<[string, string, string[]]>([
   ['a.tsx', 'export const C = ({ h }: P) => <div dangerouslySetInnerHTML={{ __html: h }} />', ['1 html-injection security']],
   ['a.js', 'export async function f(a) {\n  for (const b of a) await b()\n}', ['2 no-await-in-loop performance']],
   ['a.cjs', 'return 1', []],
-  ['a.py', 'def f(x=[]):\n  return eval(x)\n', ['1 B006 correctness', '2 S307 security']],
+  ['a.py', 'def f(x=[]):\n  return eval(x)\n', ['2 S307 security', '1 B006 correctness']],
   ['a.py', 'def f(a):\n  b = []\n  for c in a:\n    b.append(c + 1)\n  return b\n', ['4 PERF401 performance']],
   ['a.sql', 'delete from a;\nselect b from c where d = null;', ['1 delete-without-where correctness', '2 equals-null correctness']],
   ['a.sql', "-- ä comment\nselect b from c where d like '%e';", ['2 leading-wildcard performance']],

@@ -35,12 +35,18 @@ test('reads of a diff what it leaves behind, each line at its number', () => {
       text: '\n\nkept\n++ added, and so does this\nadded',
       added: [4, 5],
       shown: [[3, 5]],
+      skipped: 0,
     },
   ])
 })
 
 test('a made-up line number does not become memory', () => {
-  expect(readDiff('--- a/x.js\n+++ b/x.js\n@@ -1 +999999999999,2 @@\n+a\n+b\n')).toEqual([])
+  const far = (name: string, from: number) => `--- a/${name}\n+++ b/${name}\n@@ -1 +${from},1 @@\n+a\n`
+  expect(readDiff(`${far('x', 999_999_999_999)}${far('y', 900_000)}${far('z', 900_000)}`)).toMatchObject([
+    { name: 'x', added: [], skipped: 1 },
+    { name: 'y', added: [900_000], skipped: 0 },
+    { name: 'z', added: [], skipped: 1 },
+  ])
 })
 
 test('finds code in files, diffs and fenced blocks', () => {

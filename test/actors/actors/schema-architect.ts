@@ -1,0 +1,1 @@
+export { default } from '../../../actors/schema-architect.ts'
