@@ -9,20 +9,25 @@ export type Abort = {
 
 /** Makes the signal of one turn. */
 export function createAbort(): Abort {
-  let controller: AbortController | undefined
-  let reason: ActorError | undefined
-  return {
-    get signal() {
-      controller ??= new AbortController()
-      if (reason) controller.abort(reason)
-      return controller.signal
-    },
-    get reason() {
-      return reason
-    },
-    abort(given) {
-      reason ??= given
-      controller?.abort(reason)
-    },
+  return new LazyAbort()
+}
+
+class LazyAbort implements Abort {
+  #controller: AbortController | undefined
+  #reason: ActorError | undefined
+
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController()
+    if (this.#reason) this.#controller.abort(this.#reason)
+    return this.#controller.signal
+  }
+
+  get reason(): ActorError | undefined {
+    return this.#reason
+  }
+
+  abort(reason: ActorError): void {
+    this.#reason ??= reason
+    this.#controller?.abort(this.#reason)
   }
 }

@@ -8,7 +8,9 @@ import { makeMessage } from './outgoing.ts'
 import type { Resident } from './turn.ts'
 
 /** What every ctx has, and what goes on working when its turn is over. */
-export function always({ id, args, log, send, calls }: Resident): Pick<Context, 'self' | 'args' | 'now' | 'log' | 'status' | 'post'> {
+export type Always = Pick<Context, 'self' | 'args' | 'now' | 'log' | 'status' | 'post'>
+
+export function createAlways({ id, args, log, send, calls }: Pick<Resident, 'id' | 'args' | 'log' | 'send' | 'calls'>): Always {
   return {
     self: id,
     args,

@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto'
 import type { Context, Row, SendOptions } from '../actor.ts'
 import { ActorError } from '../core/errors.ts'
 import type { HostFrame } from '../core/frames.ts'
-import { always } from './always.ts'
 import { checkName, checkNumber } from './checks.ts'
 import { createComputeClient } from './compute.ts'
 import { Ending } from './ending.ts'
@@ -15,7 +14,7 @@ import type { Draft } from './state.ts'
 import { createTimers } from './timers.ts'
 import { assertOpen, type Resident, type Turn } from './turn.ts'
 import { createTurnHttp } from './turn-http.ts'
-import { createUse } from './uses.ts'
+import { createUse, type Use } from './uses.ts'
 
 export type TurnFrame = Extract<HostFrame, { kind: 'turn' }>
 
@@ -23,39 +22,158 @@ const askTimeout = 30_000
 
 /** Makes the ctx of one turn: it collects what waits for the commit and asks the host for what leaves at once. */
 export function createContext(actor: Resident, turn: Turn, frame: TurnFrame, draft: Draft): Context {
-  const keys = createKeys(actor.id, frame.id)
-  const use = createUse(actor, turn)
+  return new TurnContext(actor, turn, frame, draft)
+}
+
+/**
+ * What a handler asks for is made when it asks: most use little of it, and there is one ctx for each turn. All of it can be taken
+ * out of its ctx and called alone.
+ */
+class TurnContext implements Context {
+  readonly self: Context['self']
+  readonly args: Context['args']
+  readonly log: Context['log']
+  readonly now: Context['now']
+  readonly status: Context['status']
+  readonly post: Context['post']
+  readonly from: Context['from']
+  readonly attempt: Context['attempt']
+  readonly fatal = endings.fatal
+  readonly retry = endings.retry
+  readonly #actor: Resident
+  readonly #turn: Turn
+  readonly #draft: Draft
+  readonly #delivery: string
+  #keys: Keys | undefined
+  #sending: ReturnType<typeof sending> | undefined
+  #timers: ReturnType<typeof createTimers> | undefined
+  #jobs: Context['jobs'] | undefined
+  #db: Context['db'] | undefined
+  #http: Context['http'] | undefined
+  #use: Use | undefined
+  #llm: Context['llm'] | undefined
+  #compute: Context['compute'] | undefined
+  #step: Context['step'] | undefined
+  #id: Context['id'] | undefined
+
+  constructor(actor: Resident, turn: Turn, frame: TurnFrame, draft: Draft) {
+    const { self, args, log, now, status, post } = actor.always
+    this.self = self
+    this.args = args
+    this.log = log
+    this.now = now
+    this.status = status
+    this.post = post
+    this.from = frame.from
+    this.attempt = frame.attempt
+    this.#actor = actor
+    this.#turn = turn
+    this.#draft = draft
+    this.#delivery = frame.id
+  }
+
+  get signal(): AbortSignal {
+    return this.#turn.abort.signal
+  }
+
+  get state(): object {
+    return this.#draft.value as object
+  }
+
+  set state(next: unknown) {
+    assertOpen(this.#turn, 'ctx.state =')
+    this.#draft.value = next
+  }
+
+  get tell(): Context['tell'] {
+    return this.#sends.tell
+  }
+
+  get broadcast(): Context['broadcast'] {
+    return this.#sends.broadcast
+  }
+
+  get ask(): Context['ask'] {
+    return this.#sends.ask
+  }
+
+  get every(): Context['every'] {
+    return this.#times.every
+  }
+
+  get after(): Context['after'] {
+    return this.#times.after
+  }
+
+  get cancel(): Context['cancel'] {
+    return this.#times.cancel
+  }
+
+  get jobs(): Context['jobs'] {
+    this.#jobs ??= createJobs(this.#turn)
+    return this.#jobs
+  }
+
+  get db(): Context['db'] {
+    this.#db ??= database(this.#actor, this.#turn, this.#keyed)
+    return this.#db
+  }
+
+  get http(): Context['http'] {
+    this.#http ??= createTurnHttp(this.#actor, this.#turn)
+    return this.#http
+  }
+
+  get llm(): Context['llm'] {
+    this.#llm ??= createLlmClient(this.#uses)
+    return this.#llm
+  }
+
+  get compute(): Context['compute'] {
+    this.#compute ??= createComputeClient(this.#uses)
+    return this.#compute
+  }
+
+  get step(): Context['step'] {
+    this.#step ??= createSteps(this.#actor, this.#turn) as Context['step']
+    return this.#step
+  }
+
+  get id(): Context['id'] {
+    const keys = this.#keyed
+    this.#id ??= (name) => keys.id(name)
+    return this.#id
+  }
+
+  get #keyed(): Keys {
+    this.#keys ??= createKeys(this.#actor.id, this.#delivery)
+    return this.#keys
+  }
+
+  get #sends(): ReturnType<typeof sending> {
+    this.#sending ??= sending(this.#actor, this.#turn, this.#keyed)
+    return this.#sending
+  }
+
+  get #times(): ReturnType<typeof createTimers> {
+    this.#timers ??= createTimers(this.#actor, this.#turn)
+    return this.#timers
+  }
+
+  get #uses(): Use {
+    this.#use ??= createUse(this.#actor, this.#turn)
+    return this.#use
+  }
+}
+
+function createJobs(turn: Turn): Context['jobs'] {
   return {
-    ...always(actor),
-    ...createTimers(actor, turn),
-    from: frame.from,
-    attempt: frame.attempt,
-    get signal() {
-      return turn.abort.signal
+    create(type, payload, options) {
+      assertOpen(turn, 'ctx.jobs.create')
+      const job = makeJob(randomUUID(), type, toJson(payload, 'payload'), options)
+      turn.collected.jobs.push(job)
+      return job.id
     },
-    get state() {
-      return draft.value as object
-    },
-    set state(next) {
-      assertOpen(turn, 'ctx.state =')
-      draft.value = next
-    },
-    ...sending(actor, turn, keys),
-    jobs: {
-      create(type, payload, options) {
-        assertOpen(turn, 'ctx.jobs.create')
-        const job = makeJob(randomUUID(), type, toJson(payload, 'payload'), options)
-        turn.collected.jobs.push(job)
-        return job.id
-      },
-    },
-    db: database(actor, turn, keys),
-    http: createTurnHttp(actor, turn),
-    llm: createLlmClient(use),
-    compute: createComputeClient(use),
-    step: createSteps(actor, turn) as Context['step'],
-    id: (name) => keys.id(name),
-    ...endings,
   }
 }
 

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Context, SendOptions } from '../actor.ts'
 import type { ErrorData, HostFrame, ThreadFrame } from '../core/frames.ts'
 import { type Abort, createAbort } from './abort.ts'
-import { always, refusals } from './always.ts'
+import { refusals } from './always.ts'
 import { endings } from './context.ts'
 import { toErrorData } from './error-data.ts'
 import { asActorError, handlerOf, parseBody, parseValue } from './handle.ts'
@@ -78,7 +78,7 @@ function createMailContext(actor: Resident, current: Current): Context {
   }
   const lost = (error: unknown) => actor.log.error('A message from a mailbox with durability: async was lost', { err: error })
   const given = {
-    ...always(actor),
+    ...actor.always,
     ...refusals(needsCommit, 'needs a commit, and the mailbox of this agent has durability: async'),
     ...endings,
     attempt: 1,

@@ -2,7 +2,7 @@ import type { Context, Definition, InitContext, StopContext } from '../actor.ts'
 import { ActorError } from '../core/errors.ts'
 import type { Effects, HostFrame } from '../core/frames.ts'
 import type { Abort } from './abort.ts'
-import { always, refusals } from './always.ts'
+import { createAlways, refusals } from './always.ts'
 import { createCalls } from './calls.ts'
 import { loadDefinition } from './load.ts'
 import { createLog } from './log.ts'
@@ -37,16 +37,20 @@ export async function createResident(load: LoadFrame, port: Port): Promise<Resid
   // Before the actor's file, which may look for a dispatcher.
   const link = load.http && connectHttp(load.http)
   const definition = await loadDefinition(load.file)
-  return {
+  const common = {
     id: load.actor,
-    definition,
     args: await parseArgs(definition, load),
-    sql: new Set(load.sql),
-    state: definition.persist ? createState(load.state, { isSaved: true }) : createState(null, { isSaved: false }),
     calls: createCalls(load.actor, port),
     log: createLog(load.actor, port.log),
-    link,
     send: port.send,
+  }
+  return {
+    ...common,
+    definition,
+    sql: new Set(load.sql),
+    state: definition.persist ? createState(load.state, { isSaved: true }) : createState(null, { isSaved: false }),
+    link,
+    always: createAlways(common),
   }
 }
 
@@ -85,7 +89,7 @@ export function startError(what: string, cause: unknown): ActorError {
 function createInitContext(actor: Resident, turn: Turn, draft: Draft): InitContext {
   return {
     ...refusals(sends, 'is not there in init, which may set the state and timers and no more: let it set a timer that starts the work'),
-    ...always(actor),
+    ...actor.always,
     ...createTimers(actor, turn),
     http: createTurnHttp(actor, turn),
     get signal() {
@@ -106,7 +110,7 @@ export async function runStop(actor: Resident, abort: Abort): Promise<void> {
   const turn = openTurn(0, 'stop', abort)
   const ctx: StopContext = {
     ...refusals([...sends, 'every', 'after', 'cancel'], 'is not there in stop: nothing of it would be committed'),
-    ...(always(actor) as Omit<Context, 'signal' | 'state'>),
+    ...(actor.always as Omit<Context, 'signal' | 'state'>),
     http: createTurnHttp(actor, turn),
     get signal() {
       return abort.signal

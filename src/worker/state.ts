@@ -23,31 +23,41 @@ export type Draft = {
 export function createState(saved: JsonText | null, options: { readonly isSaved: boolean }): State {
   const state: State = {
     value: saved === null ? undefined : freezeAll(fromJson(saved)),
-    open: () => openDraft(state, options.isSaved),
+    open: () => new OneDraft(state, options.isSaved),
   }
   return state
 }
 
-function openDraft(state: State, isSaved: boolean): Draft {
-  let value = state.value
-  let isReplaced = false
-  return {
-    get value() {
-      return value
-    },
-    set value(next) {
-      value = freezeTop(next)
-      isReplaced = true
-    },
-    get isReplaced() {
-      return isReplaced
-    },
-    commit() {
-      if (!isReplaced) return undefined
-      const text = isSaved ? toJson(value, 'state') : undefined
-      state.value = text === undefined ? value : freezeAll(fromJson(text))
-      return text
-    },
+class OneDraft implements Draft {
+  readonly #state: State
+  readonly #isSaved: boolean
+  #value: unknown
+  #isReplaced = false
+
+  constructor(state: State, isSaved: boolean) {
+    this.#state = state
+    this.#isSaved = isSaved
+    this.#value = state.value
+  }
+
+  get value(): unknown {
+    return this.#value
+  }
+
+  set value(next: unknown) {
+    this.#value = freezeTop(next)
+    this.#isReplaced = true
+  }
+
+  get isReplaced(): boolean {
+    return this.#isReplaced
+  }
+
+  commit(): JsonText | undefined {
+    if (!this.#isReplaced) return undefined
+    const text = this.#isSaved ? toJson(this.#value, 'state') : undefined
+    this.#state.value = text === undefined ? this.#value : freezeAll(fromJson(text))
+    return text
   }
 }
 

@@ -3,6 +3,7 @@ import { ActorError } from '../core/errors.ts'
 import type { Effects, NewJob, ThreadFrame, TimerChange } from '../core/frames.ts'
 import type { JsonText, Outgoing } from '../core/message.ts'
 import type { Abort } from './abort.ts'
+import type { Always } from './always.ts'
 import type { Calls } from './calls.ts'
 import type { HttpLink } from './http.ts'
 import type { State } from './state.ts'
@@ -18,6 +19,8 @@ export type Resident = {
   readonly log: Log
   /** To the host's pool. */
   readonly link: HttpLink | undefined
+  /** What every ctx of it has. */
+  readonly always: Always
   send(frame: ThreadFrame): void
 }
 
