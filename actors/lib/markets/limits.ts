@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { ceilNear, type Micro, micro, oneDollar } from './units.ts'
+import { type Micro, micro } from './units.ts'
 
 /** What system_config allows. */
 export interface Limits {
@@ -57,36 +57,4 @@ export interface Exposure {
   readonly today: Micro
   readonly market: Micro
   readonly event: Micro
-}
-
-const execution = z.object({
-  market_id: z.string(),
-  event_id: z.string().nullish(),
-  amount: z.union([z.number(), z.string().min(1).transform(Number)]).pipe(z.number().min(0)),
-  status: z.enum(['pending', 'executed', 'failed', 'settled']),
-  // Some stores write a space between date and time.
-  created_at: z
-    .string()
-    .transform((text) => Date.parse(text))
-    .pipe(z.number()),
-})
-
-/**
- * Adds up rows of trade_executions as reserve_execution does: what failed does not count, a UTC day begins at midnight. That function
- * has the last word; this tells beforehand what it will say. A row that makes no sense throws: an exposure that misses it would be too low.
- */
-export function exposureOf(
-  rows: readonly unknown[],
-  at: { readonly marketId: string; readonly eventId?: string; readonly now: number },
-): Exposure {
-  const midnight = at.now - (at.now % 86_400_000)
-  const executions = z.array(execution).parse(rows)
-  const sum = (counts: (row: z.output<typeof execution>) => boolean) =>
-    executions.filter(counts).reduce((total, { amount }) => total + ceilNear(amount * oneDollar), 0)
-  const isOpen = ({ status }: z.output<typeof execution>) => status === 'pending' || status === 'executed'
-  return {
-    today: sum(({ status, created_at }) => status !== 'failed' && created_at >= midnight),
-    market: sum((row) => isOpen(row) && row.market_id === at.marketId),
-    event: sum((row) => isOpen(row) && (row.market_id === at.marketId || (at.eventId !== undefined && row.event_id === at.eventId))),
-  }
 }

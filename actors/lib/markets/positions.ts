@@ -129,9 +129,3 @@ export function settleSale(position: Position, sold: Pick<Walk, 'shares' | 'cost
   const exitPrice = sold.shares === 0 ? 0 : sold.cost / sold.shares / onePrice
   return { proceeds: sold.cost, fees, pnl: sold.cost - position.cost - fees, exitPrice }
 }
-
-/** What may still be spent: the start, plus what closed trades brought, less what open ones took. */
-export function bankrollOf(start: Micro, closed: readonly Pick<Settled, 'pnl'>[], open: readonly Pick<Position, 'cost' | 'fee'>[]): Micro {
-  const earned = closed.reduce((sum, { pnl }) => sum + pnl, 0)
-  return Math.max(0, start + earned - open.reduce((sum, { cost, fee }) => sum + cost + fee, 0))
-}

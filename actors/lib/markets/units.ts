@@ -55,13 +55,3 @@ export function priceOf(price: Price): number {
 export function costOf(price: Price, shares: Shares): Micro {
   return price * shares
 }
-
-/** The highest valid price at or below this one: a buyer's limit never rises by rounding. */
-export function tickDown(price: Price, tick: Price): Price {
-  return Math.min(Math.floor(price / tick) * tick, onePrice - tick)
-}
-
-/** The lowest valid price at or above this one: a seller's limit never falls by rounding. */
-export function tickUp(price: Price, tick: Price): Price {
-  return Math.max(Math.ceil(price / tick) * tick, tick)
-}

@@ -1,15 +1,5 @@
 import { expect, test } from 'vitest'
-import {
-  bankrollOf,
-  exitDefaults,
-  mark,
-  type Position,
-  payout,
-  settle,
-  settleSale,
-  type Watch,
-  watch,
-} from '../../../actors/lib/markets/positions.ts'
+import { exitDefaults, mark, type Position, payout, settle, settleSale, type Watch, watch } from '../../../actors/lib/markets/positions.ts'
 import { book, now } from './build.ts'
 
 const noFees = { rate: 0, exponent: 1 }
@@ -77,11 +67,5 @@ test('settles at one, nothing or a half, and keeps both fees of a sale', () => {
     { proceeds: 10_000_000, fees: 100_000, pnl: 4_900_000, exitPrice: 1 },
     { proceeds: 0, fees: 100_000, pnl: -5_100_000, exitPrice: 0 },
     { proceeds: 6_000_000, fees: 196_000, pnl: 804_000, exitPrice: 0.6 },
-  ])
-})
-
-test('the bankroll is what started, what was earned, less what is bound', () => {
-  expect([bankrollOf(20_000_000, [{ pnl: 804_000 }, { pnl: -1_000_000 }], [position]), bankrollOf(1_000_000, [], [position])]).toEqual([
-    14_704_000, 0,
   ])
 })

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { exposureOf, type Limits, readLimits, risk } from '../../../actors/lib/markets/limits.ts'
+import { type Limits, readLimits, risk } from '../../../actors/lib/markets/limits.ts'
 import { kellyFraction, type Stake, sizeOf } from '../../../actors/lib/markets/sizing.ts'
 import { walk } from '../../../actors/lib/markets/walk.ts'
 import { runs } from '../../seed.ts'
@@ -174,29 +174,4 @@ test('limits are read from the rows of system_config, and nothing is traded when
     changed('risk_mode', 'yolo'),
     changed('trading_enabled', 'false'),
   ]).toEqual(Array(6).fill(undefined))
-})
-
-test('exposure is what reserve_execution will add up', () => {
-  const row = (amount: unknown, status: string, created_at: string, market_id = '1', event_id: string | null = 'e') => ({
-    amount,
-    status,
-    created_at,
-    market_id,
-    event_id,
-  })
-  const rows = [
-    row(1.5, 'executed', '2026-07-25T00:00:00+00:00'),
-    row('2.000001', 'pending', '2026-07-25 11:00:00.5+00', '2'),
-    row(4, 'failed', '2026-07-25T01:00:00Z'),
-    row(8, 'settled', '2026-07-25T01:00:00Z'),
-    row(16, 'executed', '2026-07-24T23:59:59.999Z', '1', null),
-    row(32, 'executed', '2026-07-24T01:00:00Z', '3', null),
-  ]
-  const now = Date.parse('2026-07-25T12:00:00Z')
-  expect([exposureOf(rows, { marketId: '1', eventId: 'e', now }), exposureOf(rows, { marketId: '3', now })]).toEqual([
-    { today: 11_500_001, market: 17_500_000, event: 19_500_001 },
-    { today: 11_500_001, market: 32_000_000, event: 32_000_000 },
-  ])
-  expect(() => exposureOf([row(null, 'executed', '2026-07-25T00:00:00Z')], { marketId: '1', now })).toThrow()
-  expect(() => exposureOf([row(1, 'executed', 'yesterday')], { marketId: '1', now })).toThrow()
 })

@@ -6,7 +6,6 @@ import type { Market, MarketEvent } from '../../../actors/lib/markets/market.ts'
 import { readRecording } from '../../../actors/lib/markets/recording.ts'
 import { createReplay } from '../../../actors/lib/markets/replay.ts'
 import { completeSet } from '../../../actors/lib/markets/strategies/complete-set.ts'
-import { strategyNames } from '../../../actors/lib/markets/strategies/index.ts'
 import { modelOpinion } from '../../../actors/lib/markets/strategies/model-opinion.ts'
 import { completeLegs, negRisk } from '../../../actors/lib/markets/strategies/neg-risk.ts'
 import type { Finding, Opinion, Strategy } from '../../../actors/lib/markets/strategies/strategy.ts'
@@ -27,10 +26,6 @@ const brief = (finding: Finding) =>
         finding.cost,
         finding.fee,
       ]
-
-test('three strategies have a name', () => {
-  expect(strategyNames).toEqual(['complete_set', 'neg_risk', 'model_opinion'])
-})
 
 describe('complete set', () => {
   const yes = book('1011', {

@@ -2,7 +2,6 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { bookDoubt, booksAgree, type Level, mirror, parseBook } from '../../../actors/lib/markets/book.ts'
 import { feeOf, readFees } from '../../../actors/lib/markets/fees.ts'
-import { tickDown, tickUp } from '../../../actors/lib/markets/units.ts'
 import { afterFills, depthOf, type Way, walk } from '../../../actors/lib/markets/walk.ts'
 import { hasRecorded } from '../../recorded.ts'
 import { runs } from '../../seed.ts'
@@ -163,10 +162,6 @@ test('fees are those of the schedule, rounded up, and unknown when they cannot b
     ...[1_000_000, 360_000, 10, 50_000, 0],
     ...[{ rate: 40_000, exponent: 1 }, { rate: 0, exponent: 1 }, { rate: 0, exponent: 1 }, 'unknown', 'unknown'],
   ])
-})
-
-test('a limit is rounded to the tick against nobody but its owner', () => {
-  expect([tickDown(4_159, 100), tickDown(9_999, 10), tickUp(4_101, 100), tickUp(1, 10)]).toEqual([4_100, 9_990, 4_200, 10])
 })
 
 const level = fc.record({ price: fc.integer({ min: 1, max: 9_999 }), shares: fc.integer({ min: 1, max: 1_000_000_00 }) })

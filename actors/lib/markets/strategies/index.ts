@@ -9,6 +9,3 @@ export const strategies: Readonly<Record<StrategyName, Strategy>> = {
   neg_risk: negRisk,
   model_opinion: modelOpinion,
 }
-
-/** The names that a config may use. */
-export const strategyNames = Object.keys(strategies) as readonly StrategyName[]
