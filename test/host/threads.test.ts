@@ -10,6 +10,12 @@ async function up(threads: ReturnType<typeof openThreads>, ...args: Parameters<t
   return child
 }
 
+/** A standby starts when whoever waits for a thread has gone on. */
+async function standbysOf(threads: ReturnType<typeof openThreads>) {
+  await new Promise(setImmediate)
+  return threads.stats().standbys
+}
+
 test('names how an actor has ended, and what of', async () => {
   await using threads = openThreads()
   const ways = [
@@ -133,13 +139,11 @@ test('an actor sees nothing of the environment but what it needs', async () => {
 test('a thread that stands by takes the place of one that crashed, and another one stands by', async () => {
   await using threads = openThreads({ standbys: 1 })
   const first = await up(threads, 'a')
-  await turn(first, 'echo')
-  const [standby] = threads.stats().standbys
+  const [standby] = await standbysOf(threads)
   await hit(first, 'exit', 3)
   const second = threads.start(agent('a'), 2)
   await second.load(given)
-  await turn(second, 'echo')
-  const [next] = threads.stats().standbys
+  const [next] = await standbysOf(threads)
   const other = threads.start(agent('b', { memory: { ...agent('b').memory, hard: 2 ** 29 } }), 1)
   expect([second.thread, next?.thread !== second.thread, other.thread !== next?.thread, threads.stats()]).toEqual([
     standby?.thread,
