@@ -1,22 +1,37 @@
 import * as z from 'zod'
+import type { Store } from '../store/store.ts'
 import { type Command, type ExitCode, type Input, UsageError } from './command.ts'
 import { durationFlag, numberFlag, textFlag } from './flags.ts'
+import { shortId } from './id-beginning.ts'
+import { waitForEnd } from './job-end.ts'
 import { readPayload } from './job-payload.ts'
-import { printJson } from './print.ts'
-import { teamOptions } from './team-input.ts'
+import { resultText } from './job-result.ts'
+import { findTakers, waitsFor } from './job-waits.ts'
+import type { Job } from './jobs.ts'
+import { plainLines, printJson } from './print.ts'
+import { storeSettings, teamOptions } from './team-input.ts'
 import { withStore } from './team-store.ts'
+import { shortly } from './times.ts'
+
+const usualWait = 600_000
 
 /** Creates a job, for whoever takes jobs of its type. */
 export const jobsAdd: Command = {
   summary: 'add a job for whichever agent takes its type',
-  usage: '<type> [<json> | -] [options]',
+  usage: '<type> [<json> | -] [--wait] [options]',
   examples: [
     'troupe jobs add scan_markets',
     'troupe jobs add code_review --file change.diff',
+    'troupe jobs add code_review --file change.diff --wait --timeout 5m > review.json',
     `troupe jobs add write_card '{"name": "you"}' --priority 1 --dedupe-key card-for-you`,
   ],
-  notes: ['Jobs wait in the store until an agent that takes their type runs; troupe check lists the types.'],
+  notes: [
+    'Jobs wait in the store until an agent that takes their type runs; troupe check lists the types.',
+    'With --wait the exit code is 0 when the job is completed, and 1 when it failed, was cancelled, or goes on after the timeout.',
+  ],
   options: {
+    wait: { type: 'boolean', help: 'wait for the end of the job and print its result' },
+    timeout: { type: 'string', value: '<duration>', help: 'how long --wait waits (default 10m)' },
     file: { type: 'string', value: '<file>', help: 'a .json file is the payload; any other, or one beside JSON, is a file to work on' },
     priority: { type: 'string', value: '<1..10>', help: '1 is first (default 5)' },
     target: { type: 'string', value: '<agent>', help: 'only this agent may take it' },
@@ -27,13 +42,48 @@ export const jobsAdd: Command = {
   },
   words: 2,
   async run(input: Input): Promise<ExitCode> {
+    const { options } = input
+    if (options.timeout !== undefined && !options.wait) throw new UsageError('jobs add: --timeout is for --wait')
+    const limit = durationFlag(options, 'timeout') ?? usualWait
     const job = await readJob(input)
-    const [made] = await withStore(input, (store) => store.call('create_jobs', { p_batch: [job] }))
-    const { job_id: id, verdict } = made ?? { job_id: null, verdict: 'ok' }
-    if (input.options.json) printJson({ id, isNew: verdict === 'ok' })
-    else console.log(verdict === 'duplicate' ? `Job ${id} has this key and has not ended: nothing was added.` : `added ${id}`)
-    return 0
+    return await withStore(input, async (store) => {
+      const [made] = await store.call('create_jobs', { p_batch: [job] })
+      const added = { id: made?.job_id ?? '', isNew: made?.verdict !== 'duplicate' }
+      // What is told of it is none of the result's.
+      const tell = options.wait ? console.error : console.log
+      if (!options.json) tell(`${addedText(added)}\nFollow it: troupe jobs show ${shortId(added.id)}`)
+      if (options.wait) return await awaitEnd(input, store, { ...added, limit })
+      if (options.json) printJson(added)
+      return 0
+    })
   },
+}
+
+type Added = { readonly id: string; readonly isNew: boolean }
+
+function addedText({ id, isNew }: Added): string {
+  return isNew ? `added ${id}` : `Job ${id} has this key and has not ended: nothing was added.`
+}
+
+async function awaitEnd(input: Input, store: Store, { id, isNew, limit }: Added & { readonly limit: number }): Promise<ExitCode> {
+  const { folder } = await storeSettings(input)
+  const waitsNow = async (job: Job) => waitsFor(job, await findTakers(store, folder, [job]), Date.now())
+  const onSlow = async (job: Job) => console.error(`It waits for ${plainLines((await waitsNow(job)) ?? 'its turn')}`)
+  const job = await waitForEnd(store, id, { limit, onSlow })
+  const isDone = job?.status === 'completed'
+  if (input.options.json) {
+    printJson({ id, isNew, status: job?.status ?? null, result: job?.result ?? null, error: job?.error_message ?? null })
+  } else if (isDone) console.log(resultText(job.result, { isTerminal: process.stdout.isTTY === true }))
+  else console.error(endText(job, limit))
+  return isDone ? 0 : 1
+}
+
+function endText(job: Job | undefined, limit: number): string {
+  if (job === undefined) return 'The job is no more: somebody has removed it.'
+  const { id, status, error_message: error } = job
+  if (status === 'failed' || status === 'cancelled')
+    return `The job ${status === 'failed' ? 'failed' : 'was cancelled'}${error ? `: ${plainLines(error)}` : '.'}`
+  return `The job has not ended within ${shortly(limit)}, and goes on: troupe jobs show ${shortId(id)}`
 }
 
 async function readJob({ options, words: [type, word] }: Input) {

@@ -1,15 +1,12 @@
-import type * as z from 'zod'
 import { troubles } from '../core/troubles.ts'
-import type { relations } from '../store/functions/relations.ts'
 import type { Command, ExitCode, Input } from './command.ts'
 import { numberFlag, textFlag, wordFlag } from './flags.ts'
-import { jobStatuses } from './jobs.ts'
+import { findTakers, type Takers, waitsFor } from './job-waits.ts'
+import { type Job, jobAsJson, jobStatuses } from './jobs.ts'
 import { formatTable, printJson } from './print.ts'
-import { teamOptions } from './team-input.ts'
+import { storeSettings, teamOptions } from './team-input.ts'
 import { withStore } from './team-store.ts'
 import { since } from './times.ts'
-
-type Job = z.output<(typeof relations)['agent_jobs']>
 
 const usual = 50
 
@@ -29,11 +26,13 @@ export const jobsList: Command = {
     const [status, type] = [wordFlag(options, 'status', jobStatuses), textFlag(options, 'type')]
     const limit = numberFlag(options, 'limit', { least: 1, most: 1_000 }) ?? usual
     const filter = { ...(status && { status }), ...(type !== undefined && { job_type: type }) }
-    const jobs = await withStore(input, (store) =>
-      store.read('agent_jobs', filter, { order: [{ by: 'created_at', descending: true }], limit }),
-    )
-    if (options.json) printJson({ jobs: jobs.map(asJson) })
-    else console.log(jobs.length === 0 ? none(type) : tableOf(jobs))
+    const { folder } = await storeSettings(input)
+    const { jobs, takers } = await withStore(input, async (store) => {
+      const found = await store.read('agent_jobs', filter, { order: [{ by: 'created_at', descending: true }], limit })
+      return { jobs: found, takers: options.json ? undefined : await findTakers(store, folder, found) }
+    })
+    if (options.json) printJson({ jobs: jobs.map(jobAsJson) })
+    else console.log(jobs.length === 0 ? none(type) : tableOf(jobs, takers))
     return 0
   },
 }
@@ -42,21 +41,22 @@ function none(type: string | undefined): string {
   return type === 'execute_trade' ? `No trade jobs available.\nhint: ${troubles['No trade jobs available']}` : 'There are no such jobs.'
 }
 
-function asJson(job: Job) {
-  const { id, job_type: type, status, priority, attempt, max_attempts: maxAttempts, payload, result } = job
-  const { assigned_to: agent, target_agent: target, error_message: error, dead_reason: deadReason } = job
-  const { created_at: createdAt, run_at: dueAt, completed_at: endedAt } = job
-  const who = { agent, target }
-  return { id, type, status, priority, attempt, maxAttempts, ...who, payload, result, error, deadReason, createdAt, dueAt, endedAt }
-}
-
-function tableOf(jobs: readonly Job[]): string {
+function tableOf(jobs: readonly Job[], takers: Takers | undefined): string {
   const now = Date.now()
   const rows = jobs.map((job) => {
-    const { id, job_type, status, priority, attempt, max_attempts, assigned_to, target_agent, created_at, run_at } = job
-    const due = status === 'pending' && Date.parse(run_at) > now ? since(run_at, now) : null
+    const { id, job_type, status, priority, attempt, max_attempts, assigned_to, target_agent, created_at } = job
     const tries = `${attempt} of ${max_attempts}`
-    return [id, job_type, status, priority, tries, assigned_to ?? target_agent, since(created_at, now), due, job.error_message]
+    return [
+      id,
+      job_type,
+      status,
+      priority,
+      tries,
+      assigned_to ?? target_agent,
+      since(created_at, now),
+      waitsFor(job, takers, now),
+      job.error_message,
+    ]
   })
-  return formatTable(['id', 'type', 'status', 'priority', 'attempt', 'agent', 'created', 'due', 'error'], rows)
+  return formatTable(['id', 'type', 'status', 'priority', 'attempt', 'agent', 'created', 'waits for', 'error'], rows)
 }

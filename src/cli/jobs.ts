@@ -1,17 +1,37 @@
+import type * as z from 'zod'
+import type { relations } from '../store/functions/relations.ts'
 import type { Store } from '../store/store.ts'
 import type { ExitCode, Input, Option } from './command.ts'
 import { yesOption } from './confirm.ts'
 import { idsOf, textFlag } from './flags.ts'
+import { findByBeginning } from './id-beginning.ts'
 import { teamOptions } from './team-input.ts'
 import { withStore } from './team-store.ts'
 import { isMeant, type Kind, type Outcome, report, requireChoice } from './treat.ts'
 
+export type Job = z.output<(typeof relations)['agent_jobs']>
 export const jobStatuses = ['pending', 'assigned', 'in_progress', 'completed', 'failed', 'cancelled'] as const
 export type JobStatus = (typeof jobStatuses)[number]
 
 type Verdict = { readonly job_id: string; readonly verdict: string }
 
 const most = 1_000
+
+/** The one job that the command line names by its id or the beginning of it; undefined when there is none. */
+export function findJob(store: Store, word: string): Promise<Job | undefined> {
+  return findByBeginning(word, (id) => store.read('agent_jobs', { id }, { limit: 2 }))
+}
+
+/** A job for programs. */
+export function jobAsJson(job: Job) {
+  const { id, job_type: type, status, priority, attempt, max_attempts: maxAttempts, payload, result, history } = job
+  const { created_by: createdBy, assigned_to: agent, target_agent: target, dedupe_key: dedupeKey } = job
+  const { error_message: error, dead_reason: deadReason } = job
+  const { created_at: createdAt, run_at: dueAt, assigned_at: assignedAt, completed_at: endedAt } = job
+  const who = { createdBy, agent, target, dedupeKey }
+  const times = { createdAt, dueAt, assignedAt, endedAt }
+  return { id, type, status, priority, attempt, maxAttempts, ...who, payload, result, error, deadReason, history, ...times }
+}
 
 export interface Treatment {
   readonly command: string

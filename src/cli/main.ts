@@ -26,6 +26,7 @@ const loaders: Readonly<Record<string, () => Promise<Command>>> = {
   'dead replay': async () => (await import('./dead-replay.ts')).deadReplay,
   'dead drop': async () => (await import('./dead-drop.ts')).deadDrop,
   'jobs list': async () => (await import('./jobs-list.ts')).jobsList,
+  'jobs show': async () => (await import('./jobs-show.ts')).jobsShow,
   'jobs add': async () => (await import('./jobs-add.ts')).jobsAdd,
   'jobs retry': async () => (await import('./jobs-retry.ts')).jobsRetry,
   'jobs cancel': async () => (await import('./jobs-cancel.ts')).jobsCancel,

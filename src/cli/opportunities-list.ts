@@ -1,6 +1,7 @@
 import type { Command, ExitCode, Input } from './command.ts'
 import { numberFlag, wordFlag } from './flags.ts'
-import { type Opportunity, opportunityStatuses, shortId } from './opportunities.ts'
+import { shortId } from './id-beginning.ts'
+import { type Opportunity, opportunityStatuses } from './opportunities.ts'
 import { formatTable, printJson } from './print.ts'
 import { teamOptions } from './team-input.ts'
 import { withStore } from './team-store.ts'

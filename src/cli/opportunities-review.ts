@@ -1,7 +1,8 @@
 import type { Store } from '../store/store.ts'
 import type { Command, ExitCode, Input } from './command.ts'
 import { textFlag } from './flags.ts'
-import { fateOf, findOpportunity, type Opportunity, reviewerOf, shortId, subjectOf, wantedId } from './opportunities.ts'
+import { shortId } from './id-beginning.ts'
+import { fateOf, findOpportunity, type Opportunity, reviewerOf, subjectOf, wantedOpportunity } from './opportunities.ts'
 import { plain, printJson } from './print.ts'
 import { teamOptions } from './team-input.ts'
 import { withStore } from './team-store.ts'
@@ -38,7 +39,7 @@ export const opportunitiesReject: Command = {
 }
 
 async function review(input: Input, decision: Decision, command: string): Promise<ExitCode> {
-  const [word, by, reason] = [wantedId(input, command), reviewerOf(input), textFlag(input.options, 'reason')]
+  const [word, by, reason] = [wantedOpportunity(input, command), reviewerOf(input), textFlag(input.options, 'reason')]
   return await withStore(input, async (store) => {
     const found = await findOpportunity(store, word)
     const decided = found && (await decide(store, found, { decision, reviewed_by: by, ...(reason !== undefined && { reason }) }))

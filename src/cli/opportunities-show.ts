@@ -1,5 +1,5 @@
 import type { Command, ExitCode, Input } from './command.ts'
-import { fateOf, findOpportunity, type Opportunity, wantedId } from './opportunities.ts'
+import { fateOf, findOpportunity, type Opportunity, wantedOpportunity } from './opportunities.ts'
 import { asJson, percent } from './opportunities-list.ts'
 import { plain, printJson, styled } from './print.ts'
 import { teamOptions } from './team-input.ts'
@@ -15,7 +15,7 @@ export const opportunitiesShow: Command = {
   options: teamOptions,
   words: 1,
   async run(input: Input): Promise<ExitCode> {
-    const word = wantedId(input, 'opportunities show')
+    const word = wantedOpportunity(input, 'opportunities show')
     const found = await withStore(input, (store) => findOpportunity(store, word))
     if (input.options.json) printJson({ opportunity: found === undefined ? null : asJson(found) })
     else if (found === undefined) console.error(`There is no opportunity ${plain(word)}.`)

@@ -4,41 +4,23 @@ import type { relations } from '../store/functions/relations.ts'
 import type { Store } from '../store/store.ts'
 import { type Input, UsageError } from './command.ts'
 import { textFlag } from './flags.ts'
+import { findByBeginning, wantedId } from './id-beginning.ts'
 import { plain } from './print.ts'
 import { since } from './times.ts'
 
 export type Opportunity = z.output<(typeof relations)['trade_opportunities']>
 export const opportunityStatuses = ['pending', 'approved', 'rejected', 'expired'] as const
 
-const shortest = 4
 const longestTitle = 100
 
-/** The bounds of the ids that begin like this; undefined when none does. */
-export function idsLike(text: string): { readonly gte: string; readonly lte: string } | undefined {
-  const hex = text.toLowerCase().replaceAll('-', '')
-  if (hex.length < shortest || !/^[0-9a-f]{1,32}$/.test(hex)) return undefined
-  const filled = (digit: string) => hex.padEnd(32, digit).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
-  return { gte: filled('0'), lte: filled('f') }
-}
-
-/** An id as the list shows it. */
-export function shortId(id: string): string {
-  return id.slice(0, 8)
-}
-
 /** The one opportunity that the command line names by its id or the beginning of it; undefined when there is none. */
-export async function findOpportunity(store: Store, word: string): Promise<Opportunity | undefined> {
-  const id = idsLike(word)
-  if (id === undefined) throw new UsageError(`expected an id, or ${shortest} or more signs of its beginning, found ${JSON.stringify(word)}`)
-  const [one, another] = await store.read('trade_opportunities', { id }, { limit: 2 })
-  if (another !== undefined) throw new UsageError(`Several ids begin with ${word}: take more of it`)
-  return one
+export function findOpportunity(store: Store, word: string): Promise<Opportunity | undefined> {
+  return findByBeginning(word, (id) => store.read('trade_opportunities', { id }, { limit: 2 }))
 }
 
 /** The id that was given, for messages about a command without one. */
-export function wantedId({ words: [word] }: Pick<Input, 'words'>, command: string): string {
-  if (word) return word
-  throw new UsageError(`${command}: the id is missing; troupe opportunities list shows them`)
+export function wantedOpportunity(input: Pick<Input, 'words'>, command: string): string {
+  return wantedId(input, command, 'troupe opportunities list')
 }
 
 /** What it is about, without anything that a terminal would obey: markets are written by strangers. */

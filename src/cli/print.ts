@@ -39,3 +39,8 @@ export function plain(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not reach the terminal
   return text.replace(/[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g, (found) => (found === '\n' ? '⏎' : '·'))
 }
+
+/** The same of a text that has lines: each stays one. */
+export function plainLines(text: string): string {
+  return text.split(/\r?\n/).map(plain).join('\n')
+}

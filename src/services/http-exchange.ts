@@ -1,7 +1,8 @@
 import type { Bytes } from '../core/http-wire.ts'
-import { httpLimits, packHeaders, type RequestLimits, toActor } from '../core/http-wire.ts'
+import { httpLimits, packHeaders, type RawHeaders, type RequestLimits, toActor } from '../core/http-wire.ts'
 import type { Sender } from '../worker/http-sender.ts'
 import { toFailure } from './http-failure.ts'
+import { withSecrets } from './http-policy.ts'
 import { retryIn, type Tried } from './http-retry.ts'
 import type { Traffic } from './http-traffic.ts'
 import { createUpload } from './http-upload.ts'
@@ -28,7 +29,7 @@ export type DispatchOptions = {
   readonly origin: string
   readonly path: string
   readonly method: string
-  readonly headers: string[]
+  readonly headers: RawHeaders
   readonly body: Uint8Array | AsyncIterable<Uint8Array> | null
 } & RequestLimits
 
@@ -40,23 +41,28 @@ export type Asked = {
   readonly method: string
   readonly origin: string
   readonly path: string
-  readonly headers: string[]
+  readonly headers: RawHeaders
   readonly body: Bytes | true | null
   readonly limits: RequestLimits | null
 }
 
 export type How = 'done' | 'failed' | 'aborted'
 
-export type ExchangeOptions = {
-  readonly asked: Asked
+/** What holds for all requests of an agent to one origin. */
+export type Route = {
   /** As URLs write it. */
   readonly origin: string
-  readonly headers: string[]
+  readonly isAllowed: boolean
+  readonly secrets: Readonly<Record<string, string>> | undefined
   readonly retries: number
+  readonly counts: Traffic
+}
+
+/** What the requests of one port share. */
+export type Exchanging = {
   readonly sender: Sender
   readonly dispatch: Dispatch
-  readonly counts: Pick<Traffic, 'sent' | 'received' | 'retried'>
-  readonly onOver: (how: How) => void
+  readonly onOver: (exchange: HostExchange, how: How) => void
 }
 
 /** Bytes of an answer that is not handed on which are read, so that its connection can be used again. */
@@ -70,8 +76,11 @@ type Held = { readonly status: number; readonly text: string; readonly headers: 
  * own handler of undici's; tries follow each other and never overlap.
  */
 export class HostExchange implements DispatchHandler {
-  readonly #options: ExchangeOptions
-  readonly #id: number
+  readonly id: number
+  readonly route: Route
+  readonly began = performance.now()
+  readonly #asked: Asked
+  readonly #shared: Exchanging
   readonly #inline: Uint8Array | null | undefined
   readonly #upload: ReturnType<typeof createUpload> | undefined
   #phase: 'waiting' | 'running' | 'over' = 'waiting'
@@ -86,18 +95,25 @@ export class HostExchange implements DispatchHandler {
   #unconfirmed = 0
   #isPaused = false
 
-  constructor(options: ExchangeOptions) {
-    const { id, body } = options.asked
-    this.#options = options
-    this.#id = id
+  constructor(asked: Asked, route: Route, shared: Exchanging) {
+    const { id, body } = asked
+    this.id = id
+    this.route = route
+    this.#asked = asked
+    this.#shared = shared
     this.#inline = typeof body === 'string' ? Buffer.from(body, 'latin1') : body === true ? undefined : body
-    if (body === true) this.#upload = createUpload(() => options.sender.send([toActor.more.op, id]))
+    if (body === true) this.#upload = createUpload(() => shared.sender.send([toActor.more.op, id]))
+  }
+
+  get hasBegun(): boolean {
+    return this.#tries > 0
   }
 
   begin(): void {
     if (this.#phase === 'over') return
-    const { asked, origin, headers, dispatch, counts } = this.#options
-    const { path, method, limits } = asked
+    const { path, method, limits } = this.#asked
+    const { origin, secrets, counts } = this.route
+    const headers = withSecrets(this.#asked.headers, secrets)
     this.#phase = 'running'
     this.#tries += 1
     this.#next = undefined
@@ -105,7 +121,7 @@ export class HostExchange implements DispatchHandler {
     this.#hasHead = false
     counts.sent += this.#inline?.length ?? 0
     try {
-      dispatch({ origin, path, method, headers, body: this.#inline ?? this.#upload?.body ?? null, ...limits }, this)
+      this.#shared.dispatch({ origin, path, method, headers, body: this.#inline ?? this.#upload?.body ?? null, ...limits }, this)
     } catch (error) {
       this.fail(error)
     }
@@ -114,7 +130,7 @@ export class HostExchange implements DispatchHandler {
   fail(error: unknown): void {
     if (this.#phase === 'over') return
     this.release()
-    this.#options.sender.send([toActor.fail.op, this.#id, toFailure(error)])
+    this.#shared.sender.send([toActor.fail.op, this.id, toFailure(error)])
     this.#end('failed')
   }
 
@@ -129,7 +145,7 @@ export class HostExchange implements DispatchHandler {
   /** A part of the request's body. */
   data(bytes: Bytes): void {
     const chunk = typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes
-    this.#options.counts.sent += chunk.length
+    this.route.counts.sent += chunk.length
     if (this.#upload?.push(chunk) === false) this.fail(new Error('More of the body came than there was room for'))
   }
 
@@ -150,9 +166,9 @@ export class HostExchange implements DispatchHandler {
     const held = this.#held
     if (held === undefined) return
     this.#held = undefined
-    const { sender } = this.#options
-    sender.send([toActor.head.op, this.#id, held.status, held.text, held.headers])
-    if (held.body !== '') sender.send([toActor.data.op, this.#id, held.body])
+    const { sender } = this.#shared
+    sender.send([toActor.head.op, this.id, held.status, held.text, held.headers])
+    if (held.body !== '') sender.send([toActor.data.op, this.id, held.body])
   }
 
   onRequestStart(controller: Controller): void {
@@ -166,7 +182,7 @@ export class HostExchange implements DispatchHandler {
     if (this.#next !== undefined) return
     this.#hasHead = true
     this.#held = { status, text, headers: packRaw(controller.rawHeaders), body: '' }
-    this.#options.sender.hold(this)
+    this.#shared.sender.hold(this)
   }
 
   onResponseData(controller: Controller, chunk: Buffer): void {
@@ -179,15 +195,15 @@ export class HostExchange implements DispatchHandler {
   onResponseEnd(controller: Controller): void {
     if (this.#phase === 'over') return
     if (this.#next !== undefined) return this.#again(this.#next)
-    const { sender } = this.#options
+    const { sender } = this.#shared
     const held = this.#held
     const trailers = packRaw(controller.rawTrailers)
     if (held !== undefined && trailers === '') {
       this.#held = undefined
-      sender.send([toActor.whole.op, this.#id, held.status, held.text, held.headers, held.body])
+      sender.send([toActor.whole.op, this.id, held.status, held.text, held.headers, held.body])
     } else {
       this.release()
-      sender.send([toActor.end.op, this.#id, trailers])
+      sender.send([toActor.end.op, this.id, trailers])
     }
     this.#end('done')
   }
@@ -200,8 +216,8 @@ export class HostExchange implements DispatchHandler {
   }
 
   #handOn(controller: Controller, chunk: Buffer): void {
-    const { sender, counts } = this.#options
-    counts.received += chunk.length
+    const { sender } = this.#shared
+    this.route.counts.received += chunk.length
     this.#unconfirmed += chunk.length
     if (this.#held !== undefined && this.#held.body.length + chunk.length <= httpLimits.short) {
       this.#held.body += chunk.toString('latin1')
@@ -209,7 +225,7 @@ export class HostExchange implements DispatchHandler {
     }
     this.release()
     for (let at = 0; at < chunk.length; at += httpLimits.chunk)
-      sender.bytes([toActor.data.op, this.#id], chunk.subarray(at, at + httpLimits.chunk))
+      sender.bytes([toActor.data.op, this.id], chunk.subarray(at, at + httpLimits.chunk))
     if (this.#unconfirmed <= httpLimits.window || this.#isPaused) return
     this.#isPaused = true
     controller.pause()
@@ -218,12 +234,17 @@ export class HostExchange implements DispatchHandler {
   /** Ms until the request is sent again; undefined when it is not. */
   #delayAfter(tried: Tried): number | undefined {
     if (this.#upload) return undefined
-    const { asked, retries } = this.#options
-    return retryIn(tried, { method: asked.method, tries: this.#tries, retries, random: Math.random(), now: Date.now() })
+    return retryIn(tried, {
+      method: this.#asked.method,
+      tries: this.#tries,
+      retries: this.route.retries,
+      random: Math.random(),
+      now: Date.now(),
+    })
   }
 
   #again(ms: number): void {
-    this.#options.counts.retried += 1
+    this.route.counts.retried += 1
     this.#timer = setTimeout(() => this.begin(), ms)
   }
 
@@ -231,7 +252,7 @@ export class HostExchange implements DispatchHandler {
     this.#phase = 'over'
     clearTimeout(this.#timer)
     this.#upload?.end()
-    this.#options.onOver(how)
+    this.#shared.onOver(this, how)
   }
 }
 

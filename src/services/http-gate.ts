@@ -1,11 +1,16 @@
 /** Lets an agent's requests through, so many at a time and so many a second. */
 export type Gate = {
-  /** Calls `go` when there is room; what it gives back takes it out of the line. Undefined: the line is full. */
-  enter(go: () => void): (() => void) | undefined
-  /** A request that was let through is over. */
+  /** Lets it begin as soon as there is room, perhaps at once; false: the line is full. */
+  enter(one: Entrant): boolean
+  /** One that has begun is over. */
   leave(): void
+  /** It does not want to begin any more. */
+  forget(one: Entrant): void
   close(): void
 }
+
+/** What wants to pass. */
+export type Entrant = { begin(): void }
 
 export type GateOptions = {
   readonly concurrency: number
@@ -17,7 +22,7 @@ export type GateOptions = {
 
 /** Makes a gate: a token bucket behind a counter, in the order in which requests came. */
 export function createGate({ concurrency, rate, line }: GateOptions): Gate {
-  const waiting = new Set<() => void>()
+  const waiting = new Set<Entrant>()
   const burst = Math.max(1, rate ?? 1)
   let tokens = burst
   let filledAt = performance.now()
@@ -34,7 +39,7 @@ export function createGate({ concurrency, rate, line }: GateOptions): Gate {
   }
 
   function advance(): void {
-    for (const go of waiting) {
+    for (const one of waiting) {
       if (active >= concurrency) return
       const ms = wait()
       if (ms > 0) {
@@ -44,31 +49,34 @@ export function createGate({ concurrency, rate, line }: GateOptions): Gate {
         }, Math.ceil(ms))
         return
       }
-      waiting.delete(go)
-      pass(go)
+      waiting.delete(one)
+      pass(one)
     }
   }
 
-  function pass(go: () => void): void {
+  function pass(one: Entrant): void {
     if (rate !== undefined) tokens -= 1
     active += 1
-    go()
+    one.begin()
   }
 
   return {
-    enter(go) {
+    enter(one) {
       if (waiting.size === 0 && active < concurrency && wait() === 0) {
-        pass(go)
-        return () => {}
+        pass(one)
+        return true
       }
-      if (waiting.size >= line) return undefined
-      waiting.add(go)
+      if (waiting.size >= line) return false
+      waiting.add(one)
       advance()
-      return () => void waiting.delete(go)
+      return true
     },
     leave() {
       active -= 1
       advance()
+    },
+    forget(one) {
+      waiting.delete(one)
     },
     close() {
       clearTimeout(timer)

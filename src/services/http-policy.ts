@@ -1,5 +1,6 @@
 import type { AgentSpec } from '../core/agent.ts'
 import { ActorError } from '../core/errors.ts'
+import type { RawHeaders } from '../core/http-wire.ts'
 
 /** How the pool treats one origin; what is not said is as for all. */
 export type OriginSettings = {
@@ -43,7 +44,7 @@ export function denial({ id, origins }: HttpRights, origin: string): ActorError 
 }
 
 /** Lets what the host attaches take the place of what the actor says. */
-export function withSecrets(headers: string[], secrets: Readonly<Record<string, string>> | undefined): string[] {
+export function withSecrets(headers: RawHeaders, secrets: Readonly<Record<string, string>> | undefined): RawHeaders {
   if (!secrets) return headers
   const names = new Set(Object.keys(secrets).map((name) => name.toLowerCase()))
   const kept = headers.filter((_, at) => !names.has((headers[at - (at % 2)] as string).toLowerCase()))

@@ -1,12 +1,13 @@
 import type { MessagePort } from 'node:worker_threads'
 import { ActorError } from '../core/errors.ts'
-import { type Bytes, eachFrame, type RequestLimits, sizesOf, toHost, unpackHeaders } from '../core/http-wire.ts'
+import { createHeaderReader } from '../core/headers.ts'
+import { type Bytes, eachFrame, type RawHeaders, type RequestLimits, sizesOf, toHost } from '../core/http-wire.ts'
 import { isAllowed, originOf } from '../core/origin.ts'
 import { createSlots } from '../core/slots.ts'
 import { createSender } from '../worker/http-sender.ts'
-import { type Asked, type Dispatch, HostExchange } from './http-exchange.ts'
+import { type Asked, type Dispatch, HostExchange, type How, type Route } from './http-exchange.ts'
 import { createGate } from './http-gate.ts'
-import { denial, type HttpRights, type HttpSettings, withSecrets } from './http-policy.ts'
+import { denial, type HttpRights, type HttpSettings } from './http-policy.ts'
 import { createTraffic, type Traffic } from './http-traffic.ts'
 
 export type HttpPortOptions = {
@@ -16,14 +17,6 @@ export type HttpPortOptions = {
   readonly dispatch: Dispatch
   readonly onDenied: (origin: string) => void
   readonly onTraffic: (origin: string, traffic: Readonly<Traffic>) => void
-}
-
-type Route = {
-  readonly origin: string
-  readonly isAllowed: boolean
-  readonly secrets: Readonly<Record<string, string>> | undefined
-  readonly retries: number
-  readonly counts: Traffic
 }
 
 /** Origins that are remembered; an actor may invent as many as it likes. */
@@ -42,9 +35,11 @@ export function serveHttpPort({ port, rights, settings, dispatch, onDenied, onTr
   const gate = createGate({ concurrency: rights.concurrency, rate: rights.rate, line })
   const traffic = createTraffic(onTraffic, reportEvery)
   const routes = new Map<string, Route>()
+  const readHeaders = createHeaderReader()
+  const shared = { sender, dispatch, onOver: over }
 
   function take(frames: readonly unknown[], op: number, id: number, at: number): void {
-    if (op === toHost.open.op) return open(readAsked(frames, id, at))
+    if (op === toHost.open.op) return open(readAsked(frames, id, at, readHeaders))
     const exchange = exchanges.get(id)
     if (!exchange) return // over
     const value = frames[at + 2]
@@ -66,39 +61,26 @@ export function serveHttpPort({ port, rights, settings, dispatch, onDenied, onTr
   }
 
   function open(asked: Asked): void {
-    const { origin, counts, secrets, retries, isAllowed: mayPass } = routeTo(asked.origin)
-    const began = performance.now()
-    let isIn = false
-    let leaveLine: (() => void) | undefined
-    const exchange = new HostExchange({
-      asked,
-      origin,
-      headers: withSecrets(asked.headers, secrets),
-      retries,
-      sender,
-      dispatch,
-      counts,
-      onOver(how) {
-        exchanges.delete(asked.id)
-        if (how !== 'done') counts[how] += 1
-        counts.slowest = Math.max(counts.slowest, Math.round(performance.now() - began))
-        if (isIn) gate.leave()
-        else leaveLine?.()
-      },
-    })
+    const route = routeTo(asked.origin)
+    const exchange = new HostExchange(asked, route, shared)
     if (!exchanges.take(asked.id, exchange)) throw new TypeError('A request whose number is taken')
-    counts.requests += 1
+    route.counts.requests += 1
     traffic.counted()
-    if (!mayPass) {
-      counts.denied += 1
-      onDenied(origin)
-      return exchange.fail(denial(rights, origin))
+    if (!route.isAllowed) {
+      route.counts.denied += 1
+      onDenied(route.origin)
+      return exchange.fail(denial(rights, route.origin))
     }
-    leaveLine = gate.enter(() => {
-      isIn = true
-      exchange.begin()
-    })
-    if (!leaveLine) exchange.fail(new ActorError('HANDLER_FAILED', `${line} requests of "${rights.id}" wait already`))
+    if (!gate.enter(exchange)) exchange.fail(new ActorError('HANDLER_FAILED', `${line} requests of "${rights.id}" wait already`))
+  }
+
+  function over(exchange: HostExchange, how: How): void {
+    const { counts } = exchange.route
+    exchanges.delete(exchange.id)
+    if (how !== 'done') counts[how] += 1
+    counts.slowest = Math.max(counts.slowest, Math.round(performance.now() - exchange.began))
+    if (exchange.hasBegun) gate.leave()
+    else gate.forget(exchange)
   }
 
   function close(): void {
@@ -121,11 +103,11 @@ export function serveHttpPort({ port, rights, settings, dispatch, onDenied, onTr
 }
 
 /** Throws a TypeError for what our end in the actor's thread would not send. */
-function readAsked(frames: readonly unknown[], id: number, at: number): Asked {
+function readAsked(frames: readonly unknown[], id: number, at: number, read: (text: string) => RawHeaders): Asked {
   const [method, origin, path, headers] = [frames[at + 2], frames[at + 3], frames[at + 4], frames[at + 5]]
   const [body, limits] = [frames[at + 6], frames[at + 7]]
   const isText = typeof method === 'string' && typeof origin === 'string' && typeof path === 'string' && typeof headers === 'string'
   const isBody = body === null || body === true || typeof body === 'string' || body instanceof Uint8Array
   if (!isText || !isBody || typeof limits !== 'object') throw new TypeError('A request that is none of ours')
-  return { id, method, origin, path, headers: unpackHeaders(headers), body, limits: limits as RequestLimits | null }
+  return { id, method, origin, path, headers: read(headers), body, limits: limits as RequestLimits | null }
 }

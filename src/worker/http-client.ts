@@ -1,10 +1,11 @@
 import { headerIn } from '../core/headers.ts'
 import type { Http, HttpOptions, HttpResponse } from '../core/http.ts'
+import type { RawHeaders } from '../core/http-wire.ts'
 import type { Exchange, HttpLink } from './http.ts'
 import { encodeBody, encodeSimple } from './http-body.ts'
 import { Inbox } from './http-inbox.ts'
 
-type Hop = { readonly url: URL; readonly method: string; readonly headers: readonly string[]; readonly body: unknown }
+type Hop = { readonly url: URL; readonly method: string; readonly headers: RawHeaders; readonly body: unknown }
 
 export type HttpClientOptions = {
   readonly link: HttpLink
@@ -14,7 +15,7 @@ export type HttpClientOptions = {
 
 const mostRedirects = 5
 const redirects = new Set([301, 302, 303, 307, 308])
-const plain = ['accept-encoding', 'gzip, deflate, br', 'user-agent', 'troupe']
+const plain: RawHeaders = Object.freeze(['accept-encoding', 'gzip, deflate, br', 'user-agent', 'troupe'])
 
 /** Makes ctx.http straight on the pool's port: fetch would cost its thread 7 MB. */
 export function createHttpClient(client: HttpClientOptions): Http {
@@ -75,9 +76,7 @@ async function send({ link, onOpen }: HttpClientOptions, hop: Hop, signal: Abort
   signal?.throwIfAborted()
   const { url, method } = hop
   const { body, type, length } = encodeSimple(hop.body) ?? (await encodeBody(hop.body))
-  const headers = [...hop.headers]
-  if (type !== undefined && headerIn(headers, 'content-type') === undefined) headers.push('content-type', type)
-  if (length !== undefined && headerIn(headers, 'content-length') === undefined) headers.push('content-length', String(length))
+  const headers = withBody(hop.headers, type, length)
   const onAbort = () => exchange.abort(signal?.reason)
   const inbox = new Inbox(method, url.href, () => {
     signal?.removeEventListener('abort', onAbort)
@@ -90,7 +89,15 @@ async function send({ link, onOpen }: HttpClientOptions, hop: Hop, signal: Abort
   return inbox.response
 }
 
-function headersOf(given: HttpOptions['headers'], isJson: boolean): string[] {
+/** The headers, with those that follow from the body and are not there. */
+function withBody(headers: RawHeaders, type: string | undefined, length: number | undefined): RawHeaders {
+  const adds = (name: string, value: string | undefined) =>
+    value === undefined || headerIn(headers, name) !== undefined ? [] : [name, value]
+  if (type === undefined && length === undefined) return headers
+  return [...headers, ...adds('content-type', type), ...adds('content-length', length?.toString())]
+}
+
+function headersOf(given: HttpOptions['headers'], isJson: boolean): RawHeaders {
   const headers: string[] = []
   for (const [name, value] of Object.entries(given ?? {})) {
     for (const one of Array.isArray(value) ? value : [value]) if (one !== undefined) headers.push(name, String(one))

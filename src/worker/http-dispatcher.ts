@@ -115,7 +115,7 @@ function modern(handler: Handler): { controller: Control; sink: HttpSink } {
   const { controller } = control
   const sink: HttpSink = {
     onHead(status, statusText, headers) {
-      controller.rawHeaders = headers
+      controller.rawHeaders = [...headers]
       guard(controller, () => handler.onResponseStart(controller, status, grouped(headers), statusText))
     },
     onData: (chunk) => guard(controller, () => handler.onResponseData(controller, chunk)),
@@ -138,7 +138,7 @@ function legacy(handler: LegacyHandler): { controller: Control; sink: HttpSink }
   }
   const sink: HttpSink = {
     onHead: (status, statusText, headers) =>
-      guard(controller, () => pauseUnless(handler.onHeaders(status, headers, () => controller.resume(), statusText))),
+      guard(controller, () => pauseUnless(handler.onHeaders(status, [...headers], () => controller.resume(), statusText))),
     onData: (chunk) => guard(controller, () => pauseUnless(handler.onData(chunk))),
     onEnd: (trailers) => guard(controller, () => handler.onComplete(trailers)),
     onError: (error) => handler.onError(error),

@@ -1,4 +1,5 @@
 import { headerIn } from '../core/headers.ts'
+import type { RawHeaders } from '../core/http-wire.ts'
 import type { Exchange, HttpSink } from './http.ts'
 import { type Answer, createAnswer } from './http-answer.ts'
 
@@ -31,7 +32,7 @@ export class Inbox implements HttpSink {
     this.#exchange = exchange
   }
 
-  onHead(status: number, _text: string, headers: string[]): void {
+  onHead(status: number, _text: string, headers: RawHeaders): void {
     if (status < 200) return
     const hasNoBody = this.#method === 'HEAD' || status === 204 || status === 304
     const encoding = hasNoBody ? undefined : headerIn(headers, 'content-encoding')

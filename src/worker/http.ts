@@ -1,10 +1,11 @@
 import type { MessagePort } from 'node:worker_threads'
+import { createHeaderReader, createHeaderWriter } from '../core/headers.ts'
 import {
   type Bytes,
   eachFrame,
   type HttpFailure,
   httpLimits,
-  packHeaders,
+  type RawHeaders,
   type RequestLimits,
   sizesOf,
   toActor,
@@ -30,7 +31,7 @@ export type HttpRequest = {
 
 /** Who gets the answer; after onEnd or onError nothing more comes. */
 export type HttpSink = {
-  onHead(status: number, statusText: string, headers: string[]): void
+  onHead(status: number, statusText: string, headers: RawHeaders): void
   onData(chunk: Buffer): void
   onEnd(trailers: string[]): void
   onError(error: unknown): void
@@ -57,7 +58,7 @@ const sizes = sizesOf(toActor)
 export function createHttpLink(port: MessagePort): HttpLink {
   const exchanges = createSlots<WorkerExchange>()
   const sender = createSender((frames, transfer) => port.postMessage(frames, transfer))
-  const onOver = (id: number) => exchanges.delete(id)
+  const shared = { sender, read: createHeaderReader(), write: createHeaderWriter(), onOver: (id: number) => exchanges.delete(id) }
 
   port.on('message', (frames: readonly unknown[]) => {
     eachFrame(frames, sizes, (op, id, at) => exchanges.get(id)?.receive(op, frames, at)) // undefined: aborted
@@ -67,17 +68,24 @@ export function createHttpLink(port: MessagePort): HttpLink {
 
   return {
     open(request, sink) {
-      const exchange = new WorkerExchange(sink, sender, onOver)
+      const exchange = new WorkerExchange(sink, shared)
       exchange.begin(exchanges.put(exchange), request)
       return exchange
     },
   }
 }
 
+/** What the requests of a thread share. */
+type Exchanging = {
+  readonly sender: Sender
+  readonly read: (text: string) => RawHeaders
+  readonly write: (headers: RawHeaders) => string
+  readonly onOver: (id: number) => void
+}
+
 class WorkerExchange implements Exchange {
   readonly #sink: HttpSink
-  readonly #sender: Sender
-  readonly #onOver: (id: number) => void
+  readonly #shared: Exchanging
   #id = 0
   #held: Item[] | undefined
   #isPaused = false
@@ -87,18 +95,17 @@ class WorkerExchange implements Exchange {
   #credit: number = httpLimits.chunks
   #onCredit: (() => void) | undefined
 
-  constructor(sink: HttpSink, sender: Sender, onOver: (id: number) => void) {
+  constructor(sink: HttpSink, shared: Exchanging) {
     this.#sink = sink
-    this.#sender = sender
-    this.#onOver = onOver
+    this.#shared = shared
   }
 
   /** Sends the request under its number. */
   begin(id: number, { method, origin, path, headers, body, limits }: HttpRequest): void {
     this.#id = id
-    const head = [toHost.open.op, id, method, origin, path, packHeaders(headers)]
-    if (body instanceof Uint8Array) return this.#sender.bytes(head, body, limits ?? null)
-    this.#sender.send([...head, body === null ? null : true, limits ?? null])
+    const head = [toHost.open.op, id, method, origin, path, this.#shared.write(headers)]
+    if (body instanceof Uint8Array) return this.#shared.sender.bytes(head, body, limits ?? null)
+    this.#shared.sender.send([...head, body === null ? null : true, limits ?? null])
     if (body !== null) void this.#upload(body)
   }
 
@@ -118,7 +125,7 @@ class WorkerExchange implements Exchange {
 
   abort(reason: unknown): void {
     if (this.#isOver) return
-    this.#sender.send([toHost.abort.op, this.#id])
+    this.#shared.sender.send([toHost.abort.op, this.#id])
     this.#fail(reason)
   }
 
@@ -137,7 +144,7 @@ class WorkerExchange implements Exchange {
   }
 
   #head(status: number, text: string, raw: string): void {
-    this.#sink.onHead(status, text, unpackHeaders(raw))
+    this.#sink.onHead(status, text, this.#shared.read(raw))
   }
 
   #take(item: Item): void {
@@ -157,7 +164,7 @@ class WorkerExchange implements Exchange {
     const chunk = typeof data === 'string' ? Buffer.from(data, 'latin1') : Buffer.from(data.buffer, data.byteOffset, data.byteLength)
     this.#taken += chunk.length
     if (this.#taken >= httpLimits.ack) {
-      this.#sender.send([toHost.ack.op, this.#id, this.#taken])
+      this.#shared.sender.send([toHost.ack.op, this.#id, this.#taken])
       this.#taken = 0
     }
     this.#sink.onData(chunk)
@@ -172,7 +179,7 @@ class WorkerExchange implements Exchange {
     this.#isOver = true
     this.#held = undefined
     this.#onCredit?.()
-    this.#onOver(this.#id)
+    this.#shared.onOver(this.#id)
     return true
   }
 
@@ -188,10 +195,10 @@ class WorkerExchange implements Exchange {
           if (this.#credit === 0) await this.#room()
           if (this.#isOver) return
           this.#credit -= 1
-          this.#sender.bytes([toHost.data.op, this.#id], piece)
+          this.#shared.sender.bytes([toHost.data.op, this.#id], piece)
         }
       }
-      if (!this.#isOver) this.#sender.send([toHost.end.op, this.#id])
+      if (!this.#isOver) this.#shared.sender.send([toHost.end.op, this.#id])
     } catch (error) {
       this.abort(error)
     }

@@ -37,6 +37,7 @@ export const relations = {
     priority: z.int(),
     attempt: z.int(),
     max_attempts: z.int(),
+    created_by: text,
     assigned_to: text,
     target_agent: text,
     dedupe_key: text,
@@ -44,7 +45,10 @@ export const relations = {
     result: jsonb,
     error_message: text,
     dead_reason: text,
+    history: jsonb,
     created_at: timestamp,
+    assigned_at: time,
+    lease_expires_at: time,
     completed_at: time,
   }),
   agent_leases: z.object({
