@@ -98,8 +98,8 @@ export type HostFrame =
   /** Finish what runs, call stop, answer `stopped`. */
   | { readonly kind: 'stop'; readonly actor: string }
   | { readonly kind: 'ping'; readonly at: number }
-  /** For mailboxes with `durability: async`: flat [type, body, from, ...] in order, numbered consecutively from `first`. */
-  | { readonly kind: 'mail'; readonly actor: string; readonly first: number; readonly items: readonly string[] }
+  /** For mailboxes with `durability: async`: flat [type, body, from, ...] in order, numbered consecutively from `first`; a type or a sender that is as before is null. */
+  | { readonly kind: 'mail'; readonly actor: string; readonly first: number; readonly items: readonly (string | null)[] }
 
 /** From a thread to the host. */
 export type ThreadFrame =

@@ -76,7 +76,7 @@ export function createAsyncMail({ agent, capacity, post, onHandled, onFailed, un
       const count = Math.min(largestBatch, acknowledged + credit - next, lastNumber() - next + 1)
       if (count <= 0) return
       const from = start + (next - acknowledged) * fields
-      post({ kind: 'mail', actor: agent, first: next, items: items.slice(from, from + count * fields) })
+      post({ kind: 'mail', actor: agent, first: next, items: condensed(items.slice(from, from + count * fields)) })
       next += count
     }
   }
@@ -171,4 +171,13 @@ export function createAsyncMail({ agent, capacity, post, onHandled, onFailed, un
       return left
     },
   }
+}
+
+/** Leaves out types and senders that are those of the mail before: each text that crosses to a thread costs more than the comparison. */
+function condensed(items: (string | null)[]): (string | null)[] {
+  for (let at = items.length - fields; at >= fields; at -= fields) {
+    if (items[at] === items[at - fields]) items[at] = null
+    if (items[at + 2] === items[at + 2 - fields]) items[at + 2] = null
+  }
+  return items
 }

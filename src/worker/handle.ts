@@ -6,7 +6,7 @@ import { createContext, type TurnFrame } from './context.ts'
 import { Ending } from './ending.ts'
 import { toErrorData } from './error-data.ts'
 import { toJson } from './json.ts'
-import { parse } from './schema.ts'
+import { type Parsed, parse } from './schema.ts'
 import { closeTurn, leaveTurn, openTurn, type Resident } from './turn.ts'
 
 export type Outcome = Extract<ThreadFrame, { kind: 'ended' }>['outcome']
@@ -39,10 +39,10 @@ export function hasHandler({ definition }: Resident, type: string): boolean {
 
 /** Finds the handler of a type; HANDLER_NOT_FOUND, which no other attempt would cure. */
 export function handlerOf({ id, definition }: Resident, source: Source, type: string): Handler {
-  const handlers = (source === 'message' ? definition.receive : definition.run) ?? {}
-  const handler = Object.hasOwn(handlers, type) ? handlers[type] : undefined
+  const handlers = source === 'message' ? definition.receive : definition.run
+  const handler = handlers && Object.hasOwn(handlers, type) ? handlers[type] : undefined
   if (handler) return handler as Handler
-  const known = Object.keys(handlers)
+  const known = Object.keys(handlers ?? {})
   const message = `${id} has no handler for ${source}s of type "${type}"; it has ${known.length > 0 ? known.join(', ') : 'none'}`
   throw new Ending('HANDLER_NOT_FOUND', message, { isFinal: true })
 }
@@ -54,14 +54,17 @@ export function parseBody(actor: Resident, source: Source, type: string, body: J
 
 /** The same for a body that has been read. */
 export function parseValue({ definition }: Resident, source: Source, type: string, value: unknown): unknown {
-  const schemas = (source === 'message' ? definition.messages : definition.jobs) ?? {}
-  const schema = Object.hasOwn(schemas, type) ? schemas[type] : undefined
+  const schemas = source === 'message' ? definition.messages : definition.jobs
+  const schema = schemas && Object.hasOwn(schemas, type) ? schemas[type] : undefined
+  if (schema === undefined || schema === true) return value
   const parsed = parse(schema, value, rootOf(source))
-  const take = ({ issues, ...rest }: Awaited<typeof parsed>) => {
-    if (issues) throw new Ending('BODY_INVALID', issues.join('; '), { isFinal: true, details: { issues } })
-    return 'value' in rest ? rest.value : undefined
-  }
-  return parsed instanceof Promise ? parsed.then(take) : take(parsed)
+  return parsed instanceof Promise ? parsed.then(parsedValue) : parsedValue(parsed)
+}
+
+function parsedValue(parsed: Parsed): unknown {
+  if (parsed.issues === undefined) return parsed.value
+  const { issues } = parsed
+  throw new Ending('BODY_INVALID', issues.join('; '), { isFinal: true, details: { issues } })
 }
 
 function rootOf(source: Source): string {

@@ -17,7 +17,9 @@ const inTable = { expires_in_ms: 60_000 }
 /** The mail that an agent's thread has been given, in order. */
 function mailOf(node: TestNode, agent: string): string[] {
   const frames = (node.runners.get(agent)?.child.received ?? []) as readonly HostFrame[]
-  return frames.flatMap((frame) => (frame.kind === 'mail' ? frame.items.filter((_, index) => index % 3 === 1) : []))
+  return frames.flatMap((frame) =>
+    frame.kind === 'mail' ? frame.items.flatMap((item, index) => (index % 3 === 1 && item !== null ? [item] : [])) : [],
+  )
 }
 
 async function until(isTrue: () => boolean | Promise<boolean>): Promise<void> {

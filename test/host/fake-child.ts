@@ -111,13 +111,15 @@ export function createFakeChild(id: string, actor: FakeActor, incarnation = 1): 
 
   async function mail({ first, items }: Extract<HostFrame, { kind: 'mail' }>): Promise<void> {
     const failed: Extract<ThreadFrame, { kind: 'acks' }>['failed'][number][] = []
+    let type = ''
     for (let at = 0; at < items.length && isAlive; at += 3) {
+      type = items[at] ?? type
       try {
         const die = () => {
           end('crash', 'as asked')
           throw dead
         }
-        actor.receive?.[items[at] ?? '']?.(JSON.parse(items[at + 1] ?? '') as never, { die } as unknown as FakeContext)
+        actor.receive?.[type]?.(JSON.parse(items[at + 1] ?? '') as never, { die } as unknown as FakeContext)
       } catch (thrown) {
         if (thrown === dead) return
         failed.push({ number: first + at / 3, error: { name: 'Error', message: (thrown as Error).message } })
