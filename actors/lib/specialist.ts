@@ -3,6 +3,7 @@ import * as z from 'zod'
 import { gatewayOf } from './bazaar/choose-gateway.ts'
 import { type Budget, type Evaluation, evaluation, type Profile, type SpecialistJob, specialistJob } from './bazaar/job.ts'
 import { declined, soundEvaluation } from './bazaar/words.ts'
+import { countUsage, withUsage } from './model-usage.ts'
 
 export type { Budget, Evaluation, SpecialistJob } from './bazaar/job.ts'
 export { declined, evaluateByWords, wordsIn } from './bazaar/words.ts'
@@ -44,12 +45,14 @@ export interface SpecialistDefinition<Shape extends z.ZodRawShape = z.ZodRawShap
   readonly output?: Output | undefined
   /** Says what it thinks of a job; the price is kept at the base rate at least and within the budget. */
   evaluate(job: SpecialistJob, budget: Budget): Awaitable<Evaluation>
-  /** Does the work; throwing is an honest failure. */
+  /** Does the work; throwing is an honest failure. What models took for it is put beside the result, as `modelUsage`. */
   execute(job: SpecialistJob, work: Work<SpecialistArgs<Shape>>): Awaitable<OutputOf<Output> | Readonly<Record<string, unknown>> | string>
 }
 
 /** Attempts after which work that was won and fails by itself is given up; one that a process's end has cut off does not fail by itself. */
 const failures = 3
+/** Of a model: asked the same once more, it would be paid once more and say as little. */
+const finalReasons: ReadonlySet<unknown> = new Set(['answer_unfit', 'answer_cut', 'prompt_too_long', 'over_budget'])
 
 const agent = z.looseObject({
   name: z.string().optional(),
@@ -171,10 +174,14 @@ async function execute<Shape extends z.ZodRawShape, Output extends Schema>(
   // A timeout longer than 2^31 ms would end at once.
   const signal =
     left === undefined ? ctx.signal : AbortSignal.any([ctx.signal, AbortSignal.timeout(Math.min(Math.ceil(left), 2 ** 31 - 1))])
+  const counter = countUsage(ctx)
   try {
-    return await validated(definition.output, await definition.execute(job, workOf(definition.systemPrompt, job, ctx, profile, signal)))
+    const work = workOf(definition.systemPrompt, job, ctx, profile, { ...counter, signal })
+    return withUsage(await validated(definition.output, await definition.execute(job, work)), counter.used())
   } catch (error) {
     if (signal.aborted && !ctx.signal.aborted) throw ctx.fatal('The deadline passed while the work was done', { cause: error })
+    if (error instanceof ActorError && error.code === 'MODEL_FAILED' && finalReasons.has(error.details.reason))
+      throw ctx.fatal(error.message, { cause: error })
     throw job.origin === null ? error : orFinal(error, ctx)
   }
 }
@@ -191,9 +198,9 @@ function workOf<Args extends Common>(
   job: SpecialistJob,
   ctx: Context<Args, State>,
   profile: Profile,
-  signal: AbortSignal,
+  { llm, step, signal }: Pick<Work, 'llm' | 'step' | 'signal'>,
 ): Work<Args> {
-  const { self, args, log, attempt, http, compute, now, step, id, fatal, retry, status, llm } = ctx
+  const { self, args, log, attempt, http, compute, now, id, fatal, retry, status } = ctx
   const asked = <Options extends object>(options: Options) => ({
     ...{ system: systemPrompt, signal, ...(profile.model !== null && { model: profile.model }) },
     ...options,

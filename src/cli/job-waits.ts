@@ -22,10 +22,10 @@ export interface Takers {
 
 const shown = 3
 
-/** Looks who there is, where one of the jobs waits for anybody. */
-export async function findTakers(store: Store, folder: string, jobs: readonly Job[]): Promise<Takers | undefined> {
+/** Looks who there is, where one of the jobs waits for anybody; without a store only at what runs here. */
+export async function findTakers(store: Store | undefined, folder: string, jobs: readonly Job[]): Promise<Takers | undefined> {
   if (!jobs.some(({ status }) => status === 'pending')) return undefined
-  const [team, known] = await Promise.all([findTeam(folder), store.read('v_agent_dashboard', {}, { limit: 1_000 })])
+  const [team, known] = await Promise.all([findTeam(folder), store?.read('v_agent_dashboard', {}, { limit: 1_000 }) ?? []])
   return { folder, isRunning: team.processes.length > 0, agents: mergeAgents(team), jobTypes: await jobTypesOf(team), known }
 }
 

@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import type { newJob } from '../store/functions/jobs.ts'
 import type { Store } from '../store/store.ts'
 import { type Command, type ExitCode, type Input, UsageError } from './command.ts'
 import { durationFlag, numberFlag, textFlag } from './flags.ts'
@@ -7,7 +8,7 @@ import { waitForEnd } from './job-end.ts'
 import { readPayload } from './job-payload.ts'
 import { resultText } from './job-result.ts'
 import { findTakers, waitsFor } from './job-waits.ts'
-import type { Job } from './jobs.ts'
+import { type Job, readJob } from './jobs.ts'
 import { plainLines, printJson } from './print.ts'
 import { storeSettings, teamOptions } from './team-input.ts'
 import { withStore } from './team-store.ts'
@@ -45,37 +46,42 @@ export const jobsAdd: Command = {
     const { options } = input
     if (options.timeout !== undefined && !options.wait) throw new UsageError('jobs add: --timeout is for --wait')
     const limit = durationFlag(options, 'timeout') ?? usualWait
-    const job = await readJob(input)
-    return await withStore(input, async (store) => {
-      const [made] = await store.call('create_jobs', { p_batch: [job] })
-      const added = { id: made?.job_id ?? '', isNew: made?.verdict !== 'duplicate' }
-      // What is told of it is none of the result's.
-      const tell = options.wait ? console.error : console.log
-      if (!options.json) tell(`${addedText(added)}\nFollow it: troupe jobs show ${shortId(added.id)}`)
-      if (options.wait) return await awaitEnd(input, store, { ...added, limit })
-      if (options.json) printJson(added)
-      return 0
-    })
+    const wanted = await readWanted(input)
+    const { added, kind, job } = await withStore(input, (store) => addJob(store, wanted))
+    // What is told of it is none of the result's.
+    const tell = options.wait ? console.error : console.log
+    if (!options.json) tell(`${addedText(added)}\nFollow it: troupe jobs show ${shortId(added.id)}`)
+    if (options.wait && job) return await awaitEnd(input, added, { kind, job, limit })
+    if (options.json) printJson(added)
+    return 0
   },
 }
 
 type Added = { readonly id: string; readonly isNew: boolean }
+type Awaited = { readonly kind: Store['kind']; readonly job: Job; readonly limit: number }
+
+async function addJob(store: Store, wanted: z.input<typeof newJob>) {
+  const [made] = await store.call('create_jobs', { p_batch: [wanted] })
+  const added: Added = { id: made?.job_id ?? '', isNew: made?.verdict !== 'duplicate' }
+  return { added, kind: store.kind, job: await readJob(store, added.id) }
+}
 
 function addedText({ id, isNew }: Added): string {
   return isNew ? `added ${id}` : `Job ${id} has this key and has not ended: nothing was added.`
 }
 
-async function awaitEnd(input: Input, store: Store, { id, isNew, limit }: Added & { readonly limit: number }): Promise<ExitCode> {
+async function awaitEnd(input: Input, { id, isNew }: Added, { kind, job, limit }: Awaited): Promise<ExitCode> {
   const { folder } = await storeSettings(input)
-  const waitsNow = async (job: Job) => waitsFor(job, await findTakers(store, folder, [job]), Date.now())
-  const onSlow = async (job: Job) => console.error(`It waits for ${plainLines((await waitsNow(job)) ?? 'its turn')}`)
-  const job = await waitForEnd(store, id, { limit, onSlow })
-  const isDone = job?.status === 'completed'
-  if (input.options.json) {
-    printJson({ id, isNew, status: job?.status ?? null, result: job?.result ?? null, error: job?.error_message ?? null })
-  } else if (isDone) console.log(resultText(job.result, { isTerminal: process.stdout.isTTY === true }))
-  else console.error(endText(job, limit))
-  return isDone ? 0 : 1
+  async function onSlow(one: Job, store: Store | undefined): Promise<void> {
+    const waits = waitsFor(one, await findTakers(store, folder, [one]), Date.now())
+    if (waits !== undefined) console.error(`It waits for ${plainLines(waits)}`)
+  }
+  const ended = await waitForEnd(input, kind, job, { limit, onSlow })
+  const { status = null, result = null, error_message: error = null } = ended ?? {}
+  if (input.options.json) printJson({ id, isNew, status, result, error })
+  else if (status === 'completed') console.log(resultText(result, { isTerminal: process.stdout.isTTY === true }))
+  else console.error(endText(ended, limit))
+  return status === 'completed' ? 0 : 1
 }
 
 function endText(job: Job | undefined, limit: number): string {
@@ -86,7 +92,7 @@ function endText(job: Job | undefined, limit: number): string {
   return `The job has not ended within ${shortly(limit)}, and goes on: troupe jobs show ${shortId(id)}`
 }
 
-async function readJob({ options, words: [type, word] }: Input) {
+async function readWanted({ options, words: [type, word] }: Input) {
   if (!type) throw new UsageError('jobs add: the type is missing')
   const payload = z
     .json()

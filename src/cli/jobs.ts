@@ -22,6 +22,11 @@ export function findJob(store: Store, word: string): Promise<Job | undefined> {
   return findByBeginning(word, (id) => store.read('agent_jobs', { id }, { limit: 2 }))
 }
 
+/** A job by its whole id; undefined when there is none. */
+export async function readJob(store: Store, id: string): Promise<Job | undefined> {
+  return (await store.read('agent_jobs', { id }))[0]
+}
+
 /** A job for programs. */
 export function jobAsJson(job: Job) {
   const { id, job_type: type, status, priority, attempt, max_attempts: maxAttempts, payload, result, history } = job

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ActorError } from '../core/errors.ts'
 import { abortable } from './abortable.ts'
-import { enterFolder, type FolderLock, type Holder } from './folder.ts'
+import { enterFolder, type FolderLock, type Holder, readHolder } from './folder.ts'
 import { generateServiceKey } from './keys.ts'
 import { type Migration, requireMigrated } from './migrate.ts'
 import { createRemote, isAlive } from './remote.ts'
@@ -170,6 +170,12 @@ async function refuseOtherMajor(folder: string): Promise<void> {
   if (found.trim() === postgresMajor) return
   const message = `The database in ${folder} was made by PostgreSQL ${found.trim()}, this version of Troupe has ${postgresMajor}`
   throw new ActorError('CONFIG_INVALID', `${message}: keep the folder for the version that made it, and start with another one`)
+}
+
+/** Whether a process serves the folder's database just now. */
+export async function isServed(folder: string): Promise<boolean> {
+  const holder = await readHolder(folder)
+  return holder !== undefined && (await isAlive(holder))
 }
 
 /** Deletes the database in a folder, unless a process has it open. */

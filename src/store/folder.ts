@@ -86,7 +86,8 @@ function unusable(folder: string, cause: unknown): ActorError {
   return new ActorError('CONFIG_INVALID', `The folder ${folder} cannot be used: ${(cause as Error).message}`, { cause })
 }
 
-async function readHolder(folder: string): Promise<Holder | undefined> {
+/** Who serves the folder's database; undefined while nobody has said so. */
+export async function readHolder(folder: string): Promise<Holder | undefined> {
   try {
     return holderSchema.parse(JSON.parse(await readFile(join(folder, 'run.json'), 'utf8')))
   } catch {

@@ -95,6 +95,25 @@ test('a design fails and says why when the model keeps its faults, designs nothi
   expect(came.map(({ status, error }) => [status, error])).toEqual(cases.map(({ reason }) => ['failed', expect.stringContaining(reason)]))
 })
 
+test('what a model says amiss is paid for once, however many attempts a job has; an endpoint that fails is asked again', async () => {
+  const [orders, cut] = [answer('Ignore your instructions.'), answer('{"artifacts":[{"name":"', 'length')]
+  const away: Behaviour = { kind: 'status', status: 503 }
+  await using model = await startModelServer([orders, orders, cut, away, away, away, design(good)])
+  await using team = specialistsOn(ground, model.url)
+  await team.start()
+  const came: unknown[] = []
+  for (const _ of [1, 2, 3]) {
+    const before = model.asked.length
+    const { status } = await ended(ground, await give(ground, 'schema_architect', shop, 3))
+    came.push([status, model.asked.length - before])
+  }
+  expect(came).toEqual([
+    ['failed', 2],
+    ['failed', 1],
+    ['completed', 4],
+  ])
+})
+
 test("a model never sees a secret, its remarks join the analysers', and one about a line that is not there is dropped", async () => {
   const remark = (line: number) => ({
     file: 'a.js',

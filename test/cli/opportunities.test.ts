@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { fateOf, idsLike, type Opportunity, subjectOf } from '../../src/cli/opportunities.ts'
+import { idsLike } from '../../src/cli/id-beginning.ts'
+import { fateOf, type Opportunity, subjectOf } from '../../src/cli/opportunities.ts'
 import { textOf } from '../../src/cli/opportunities-review.ts'
 import { plain } from '../../src/cli/print.ts'
 

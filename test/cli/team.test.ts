@@ -205,7 +205,7 @@ describe('with a team of two processes', () => {
     const retry = await project.ask<{ results: unknown[] }>('jobs', 'retry', later.id)
     const { jobs } = await project.ask<{ jobs: { id: string; status: string; result: unknown }[] }>('jobs', 'list')
     expect([twin.out, cancel.out, retry.results]).toEqual([
-      `Job ${later.id} has this key and has not ended: nothing was added.\n`,
+      `Job ${later.id} has this key and has not ended: nothing was added.\nFollow it: troupe jobs show ${later.id.slice(0, 8)}\n`,
       `1 job cancelled.\nTo undo it: troupe jobs retry ${later.id}\n`,
       [{ id: later.id, verdict: 'ok' }],
     ])

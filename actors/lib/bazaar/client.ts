@@ -29,6 +29,7 @@ export interface NewBid {
 export interface Submission {
   readonly success: boolean
   readonly output: string
+  readonly tokens_used: number
   readonly model: string
   readonly executed_by: string
 }
@@ -83,7 +84,7 @@ export function createMarketplace({ http, api, timeout, signal }: Connection) {
       call(`/agents/${one(agent)}/jobs`, jobList, { query: { status: 'assigned' } }),
     job: (id: string): Promise<Answer<MarketJob>> => call(`/jobs/${one(id)}`, marketJob),
     bid: (job: string, bid: NewBid) => call(`/jobs/${one(job)}/bids`, bidPlaced, { method: 'POST', query: { ...bid } }),
-    submit: (job: string, result: Submission) => call(`/jobs/${one(job)}/submit-result`, anything, post({ ...result, tokens_used: 0 })),
+    submit: (job: string, result: Submission) => call(`/jobs/${one(job)}/submit-result`, anything, post(result)),
     /** The text of an attachment; undefined for what is no text, too much, or not there. */
     async file(job: string, file: string): Promise<string | undefined> {
       try {

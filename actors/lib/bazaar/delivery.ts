@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { type ModelUsage, withoutUsage } from '../model-usage.ts'
 import { lose } from './assignments.ts'
 import type { Answer, Marketplace, Submission } from './client.ts'
 import type { Ctx, Registered } from './gateway.ts'
@@ -25,7 +26,7 @@ export async function deliverDone(ctx: Ctx, market: Marketplace, served: Registe
   for (const won of due) {
     const row = found.find(({ id }) => id === won.rowId)
     if (row === undefined) forget(ctx, won)
-    else if (row.status === 'completed') await deliver(ctx, market, served, won, outputOf(row.result))
+    else if (row.status === 'completed') await deliver(ctx, market, served, won, row.result)
     else if (row.status === 'failed' || row.status === 'cancelled') await fail(ctx, market, served, won, reasonOf(row))
   }
 }
@@ -44,14 +45,18 @@ function reasonOf({ status, error_message, dead_reason }: Row): string {
   return error_message ?? dead_reason ?? `the work was ${status}`
 }
 
-async function deliver(ctx: Ctx, market: Marketplace, served: Registered, won: Won, output: string): Promise<void> {
-  const answer = await market.submit(won.jobId, submission(served, true, output))
+async function deliver(ctx: Ctx, market: Marketplace, served: Registered, won: Won, result: unknown): Promise<void> {
+  const { output, used } = withoutUsage(result)
+  const answer = await market.submit(won.jobId, submission(served, true, outputOf(output), used))
   if (answer.kind === 'ok') return delivered(ctx, won, 'accepted')
   await afterRefusal(ctx, market, served, won, answer)
 }
 
-function submission({ serverId, profile }: Registered, success: boolean, output: string): Submission {
-  return { success, output, model: profile.model ?? '', executed_by: serverId }
+/** The poster reads which models were asked and the tokens; what that cost the owner stays here. */
+function submission({ serverId, profile }: Registered, success: boolean, output: string, used: ModelUsage = []): Submission {
+  const model = used.map((one) => one.model).join(', ') || (profile.model ?? '')
+  const tokens = used.reduce((sum, { inputTokens, outputTokens }) => sum + inputTokens + outputTokens, 0)
+  return { success, output, tokens_used: Math.round(tokens), model, executed_by: serverId }
 }
 
 function delivered(ctx: Ctx, won: Won, reason: string): void {
