@@ -19,11 +19,11 @@ type AnswerOptions = {
 }
 
 export function createAnswer(options: AnswerOptions): Answer {
-  return new Response(options)
+  return new HttpAnswer(options)
 }
 
 /** A class, because an object literal with getters is a shape of its own each time, which engines do not forget soon. */
-class Response implements Answer {
+class HttpAnswer implements Answer {
   readonly status: number
   readonly ok: boolean
   readonly url: string

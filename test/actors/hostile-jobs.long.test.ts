@@ -99,6 +99,13 @@ test('whatever a job says, SchemaArchitect ends it in time and tells the truth',
   const wide = `{"$schema":"https://json-schema.org/draft/2020-12/schema","properties":{${Array.from({ length: 9_000 }, (_, at) => `"a${at}":{"type":"x"}`).join(',')}}}`
   const { wide: many } = await run('schema-architect', 'schema_architect', {
     ...anybody('MODEL_FAILED'),
+    // It is about a design then, for which the whole of it would go to the model.
+    ...Object.fromEntries(
+      ['marks without an end', 'a mark and a long line', 'lines and no words', 'open brackets'].map((name) => [
+        name,
+        [anybody('')[name]?.[0] ?? {}, 'more than llm.maxPromptTokens allows'] as const,
+      ]),
+    ),
     'types without an end': [{ title: 'Review', description: repeated('type\n', 700_000) }, 'There is no schema'],
     'a language of objects': [{ title: 'Review', description: '```constructor\ncreate table a (b int);\n```' }, 'alone'],
     'deep brackets': [{ title: 'Review', ...file('x.yaml', `openapi: 3.1.0\na: ${repeated('[', 500_000)}`) }, 'alone'],

@@ -93,7 +93,7 @@ async function makeMarketProject(folder: string, { url }: Marketplace): Promise<
   await mkdir(join(folder, 'actors/lib'), { recursive: true })
   await cp(join(repository, 'package.json'), join(folder, 'package.json'))
   for (const name of ['src', 'node_modules']) await symlink(join(repository, name), join(folder, name))
-  for (const path of ['bazaar-gateway.ts', 'lib/bazaar', 'lib/specialist.ts']) {
+  for (const path of ['bazaar-gateway.ts', 'lib/bazaar', 'lib/model-usage.ts', 'lib/specialist.ts']) {
     await cp(join(repository, 'actors', path), join(folder, 'actors', path), { recursive: true })
   }
   const source = await readFile(join(repository, 'test/actors/bazaar/actors/summarizer.ts'), 'utf8')
