@@ -10,7 +10,7 @@ export default defineConfig({
       { test: { ...common, name: 'unit', include: ['test/**/*.test.ts'], exclude: ['test/**/*.{pg,long}.test.ts'], maxWorkers: 3 } },
       // Many random stories, and long backlogs: every landing runs them, not every change.
       { test: { ...common, name: 'long', include: ['test/**/*.long.test.ts'], maxWorkers: 4 } },
-      // Four files at a time, each with a dozen connections, stay below the server's 100.
+      // Four files at a time, with a dozen connections for each of their processes, stay below the 200 of .ci/postgres.
       { test: { ...common, name: 'pg', include: ['test/**/*.pg.test.ts'], globalSetup: 'test/postgres-setup.ts', maxWorkers: 4 } },
     ],
   },

@@ -103,6 +103,9 @@ test('the four terminals and agents in Python share one database, its jobs and i
   await expect
     .poll(async () => (await held()).map(({ agent_id }) => agent_id), patience)
     .toEqual([...['coordinator-main', 'scanner-main', 'trader-1'], 'trader-2'])
+    .catch((error: Error) => {
+      throw new Error(`${error.message}\n${terminals.said()}`, { cause: error })
+    })
   const nodes = await sql`select distinct node_id from public.agent_leases where node_id is not null`
   expect(nodes.length).toBe(4)
 
