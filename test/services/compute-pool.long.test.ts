@@ -186,7 +186,7 @@ test('a thread ends when there is nothing to do, and with what was left running 
 test('a thread that cannot be ended is announced, and close does not wait for it', async () => {
   await using folder = await tempFolder()
   const file = join(folder.path, 'asleep')
-  const pool = openPool({ threads: 1, zombieAfter: 50 })
+  const pool = openPool({ threads: 1, zombieAfter: 1_000 })
   const stuck = nextEvent(pool.ears, 'task:stuck', { timeout: 20_000 })
   const reaped = nextEvent(pool.ears, 'thread:reaped', { timeout: 20_000 })
   const stop = new AbortController()

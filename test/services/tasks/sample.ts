@@ -58,7 +58,7 @@ export const spin: Task<Int32Array, never> = (flag) => {
 
 /** Makes a file, and from then on cannot be interrupted for a while. */
 export const sleep: Task<string> = (file) => {
-  execFileSync('/bin/sh', ['-c', `: > '${file}'; sleep 0.5`])
+  execFileSync('/bin/sh', ['-c', `: > '${file}'; sleep 3`])
 }
 
 /** Throws when nobody waits for it any more. */
