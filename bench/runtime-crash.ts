@@ -5,6 +5,7 @@ import type { AgentSpec } from '../src/core/agent.ts'
 import { agentDefaults } from '../src/core/agent.ts'
 import { defaults } from '../src/core/spec.ts'
 import type { Child } from '../src/host/child.ts'
+import { writeShell } from '../src/host/shell.ts'
 import { createSupervisor, type Launched } from '../src/host/supervisor.ts'
 import { createThreads, type Threads } from '../src/host/threads.ts'
 import { createEars } from './ears.ts'
@@ -32,12 +33,13 @@ export async function measureCrashes({ seconds, rounds }: Sizes): Promise<Figure
   ]
   await using database = await openDatabase()
   await using embedded = await openStage(agents)
+  const shell = await writeShell(join(embedded.folder, 'code'))
   await using server = await openStage(agents, { databaseUrl: database.url })
   const times: Record<Kind, number[][]> = { bare: [], warm: [], cold: [], embeddedWarm: [], embeddedCold: [], serverWarm: [] }
   for (let round = 0; round < rounds; round++) {
     times.bare.push(await repeat(count, timeSpawn))
-    times.warm.push(await timeSupervised(count, 1))
-    times.cold.push(await timeSupervised(count, 0))
+    times.warm.push(await timeSupervised(count, 1, shell))
+    times.cold.push(await timeSupervised(count, 0, shell))
     times.embeddedWarm.push(await repeat(count, () => timeWhole(embedded, 'warm')))
     times.embeddedCold.push(await repeat(count, () => timeWhole(embedded, 'cold')))
     times.serverWarm.push(await repeat(count, () => timeWhole(server, 'warm')))
@@ -84,9 +86,9 @@ async function timeWhole({ troupe, heard, event }: Stage, id: string): Promise<n
 }
 
 /** Without store and leases: what supervisor and threads take. */
-async function timeSupervised(count: number, standbys: number): Promise<number[]> {
+async function timeSupervised(count: number, standbys: number, shell: string): Promise<number[]> {
   const ears = createEars()
-  const threads = createThreads({ emit() {}, log: ears.log.lines, standbys })
+  const threads = createThreads({ emit() {}, log: ears.log.lines, shell, standbys })
   const launched: Child[] = []
   const supervisor = createSupervisor<AgentSpec>({
     team: { id: 'bench', strategy: 'one_for_one', intensity: { max: Number.POSITIVE_INFINITY, within: 60_000 }, children: [spec] },

@@ -21,6 +21,7 @@ import { openConfigured, openFolder } from './open.ts'
 import { createOutside } from './outside.ts'
 import type { createProbe } from './probe.ts'
 import { createRunning, type Running } from './running.ts'
+import { writeShell } from './shell.ts'
 import { createThreads, type Threads } from './threads.ts'
 import type { TroupeOptions } from './troupe-types.ts'
 import { createUpkeep } from './upkeep.ts'
@@ -70,11 +71,14 @@ export async function openParts(options: PartsOptions): Promise<Parts> {
   const settings = { root, actors: resolve(root, options.actors ?? 'actors'), code: join(folder, 'code'), env, probe }
   const desired = await desire(wanted, settings)
   const versions = await openVersions(folder)
-  const backend = options.store ? undefined : await openConfigured(wanted.config.store, env, folder)
+  const [backend, shell] = await Promise.all([
+    options.store ? undefined : openConfigured(wanted.config.store, env, folder),
+    writeShell(settings.code),
+  ])
   if (backend) log?.hide(backend.key)
   const store = options.store ?? storeOver(backend as Backend)
   const leases = { ...wanted.config.leases, ...(options.lease !== undefined && { agents: options.lease }) }
-  const threads = createThreads({ emit, log: (lines) => log?.lines(lines) })
+  const threads = createThreads({ emit, log: (lines) => log?.lines(lines), shell })
 
   const http = createHttpPool({ settings: withKeys(wanted.config.http, env), emit })
   const llm = createLlm({

@@ -27,6 +27,8 @@ export type Thread = {
 }
 
 export type ThreadOptions = {
+  /** The shell as one file, see writeShell; its sources, when absent. */
+  readonly shell?: string | undefined
   /** V8's own limit in bytes; it is fixed when a thread is made. */
   readonly hard: number
   /** Ms after which a thread that was terminated and still runs is given up. */
@@ -37,12 +39,12 @@ export type ThreadOptions = {
   readonly onReaped: () => void
 }
 
-const entry = fileURLToPath(new URL('../worker/main.ts', import.meta.url))
+const sources = fileURLToPath(new URL('../worker/main.ts', import.meta.url))
 const inherited = ['NODE_COMPILE_CACHE', 'NODE_ENV', 'TZ', 'LANG', 'LIVE_TRADING']
 
 /** Starts a thread. Whatever becomes of it, `ended` tells. */
-export function startThread({ hard, zombieAfter, log, onReaped }: ThreadOptions): Thread {
-  const worker = new Worker(entry, {
+export function startThread({ shell = sources, hard, zombieAfter, log, onReaped }: ThreadOptions): Thread {
+  const worker = new Worker(shell, {
     env: threadEnv(),
     execArgv: [],
     resourceLimits: { maxOldGenerationSizeMb: hard / 2 ** 20 },

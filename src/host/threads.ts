@@ -26,6 +26,8 @@ export type ThreadsOptions = {
   readonly emit: (event: Event) => void
   /** Takes lines of NDJSON. */
   readonly log: (lines: string) => void
+  /** See ThreadOptions. */
+  readonly shell?: string | undefined
   readonly standbys?: number
   readonly admission?: Admission
   /** Ms after which a thread that was terminated and still runs is given up. */
@@ -36,6 +38,7 @@ export type ThreadsOptions = {
 export function createThreads({
   emit,
   log,
+  shell,
   standbys: count = 1,
   admission = createAdmission(),
   zombieAfter = 2_000,
@@ -51,7 +54,7 @@ export function createThreads({
   let isClosed = false
 
   function open(limit: number): Thread {
-    const thread = startThread({ hard: limit, zombieAfter, log, onReaped: () => reap(thread) })
+    const thread = startThread({ shell, hard: limit, zombieAfter, log, onReaped: () => reap(thread) })
     return thread
   }
 
