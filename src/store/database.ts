@@ -1,3 +1,4 @@
+import type { BatchCall } from './batch-call.ts'
 import type { Transaction } from './migrate.ts'
 import type { QueryAnswer } from './store.ts'
 
@@ -7,6 +8,8 @@ export interface Database {
   readonly width: number
   /** Runs what a person wrote; a session it leaves changed does not stay so. */
   query(sql: string): Promise<QueryAnswer>
+  /** Calls a function as service_role, in a transaction of its own; gives the JSON text of its answer. */
+  callBatch(call: BatchCall): Promise<string>
   transaction<T>(work: (transaction: Transaction) => Promise<T>): Promise<T>
   /** The statements of upkeep that are due now. */
   dueUpkeep(): Promise<string[]>

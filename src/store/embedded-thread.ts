@@ -8,6 +8,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { App } from '@supabase/lite'
 import type { PgliteConnection } from '@supabase/lite/pglite'
 import type { PostgresConnection } from '@supabase/lite/postgres'
+import { type BatchCall, readBatchCall } from './batch-call.ts'
 import type { Database } from './database.ts'
 import { type JsonFields, quoteJsonScalars } from './json-fields.ts'
 import { createLane } from './lane.ts'
@@ -18,7 +19,7 @@ import { postgresDatabase } from './postgres-database.ts'
 import { createSchemaCache } from './schema-cache.ts'
 import { serverOptions } from './server-options.ts'
 import { ownSessions } from './sessions.ts'
-import { faithfulError, sqlFailure } from './sql-failure.ts'
+import { failureAnswer, faithfulError, sqlFailure } from './sql-failure.ts'
 import type { Answers, FetchAnswer, FetchFrame, HostFrame, ThreadFrame, ThreadTarget, Work } from './thread-frames.ts'
 import { unpackDatabase } from './unpack.ts'
 
@@ -87,9 +88,10 @@ async function openServer(url: string, connections: number): Promise<Opened> {
   process.on('unhandledRejection', (error) => {
     if (sqlFailure(error).code !== '08006') die(error)
   })
+  const reserve = connection.driver.reserve
   mergeForServer(connection.driver)
   const connect = () => createPostgresConnection({ url, postgresOptions: { ...options, prepare: false, max: 1 } }).driver
-  return { connection, database: postgresDatabase(connect, connections) }
+  return { connection, database: postgresDatabase({ connect, reserve, width: connections }) }
 }
 
 function serve({ connection, database }: Opened): void {
@@ -106,10 +108,24 @@ function serve({ connection, database }: Opened): void {
 
   async function fetchRest(frame: FetchFrame): Promise<FetchAnswer> {
     await schema.load()
+    const call = readBatchCall(frame, schema.batchFunctions())
+    const answered = call && (await callBatch(call))
+    if (answered) return answered
     const response = await app.fetch(restRequest(frame, schema.jsonFields()))
     if (response.status !== 404 || !(await schema.isOutdatedBy(response))) return await fetchAnswer(response)
     await schema.load()
     return await fetchAnswer(await app.fetch(restRequest(frame, schema.jsonFields())))
+  }
+
+  /** Undefined: the batch is no JSON, and lite says best what is wrong with the body. */
+  async function callBatch(call: BatchCall): Promise<FetchAnswer | undefined> {
+    try {
+      return jsonAnswer(200, await database.callBatch(call))
+    } catch (error) {
+      if (database.isFatal(error)) die(error)
+      const { status, answer } = failureAnswer(error)
+      return answer.code === '22P02' ? undefined : jsonAnswer(status, JSON.stringify(answer))
+    }
   }
 
   async function answer(frame: Work): Promise<Answers[Work['op']]> {
@@ -211,6 +227,10 @@ function restRequest({ path, method, headers, body }: FetchFrame, jsonFields: Js
 async function fetchAnswer(response: Response): Promise<FetchAnswer> {
   const headers = [...response.headers].filter(([name]) => !name.startsWith('access-control-') && name !== 'content-length')
   return { status: response.status, headers, body: new Uint8Array(await response.arrayBuffer()) }
+}
+
+function jsonAnswer(status: number, text: string): FetchAnswer {
+  return { status, headers: [['content-type', 'application/json; charset=utf-8']], body: new TextEncoder().encode(text) }
 }
 
 /** A crash inside WebAssembly leaves nothing to go on with; the host opens a new thread, and PostgreSQL recovers. */

@@ -55,7 +55,7 @@ export function mergeForPglite(driver: PGliteInterface): void {
 }
 
 /** How long a request may be in hand without its process doing anything: one that is frozen must not keep its locks. */
-const longestPause = '5s'
+export const longestPause = '5s'
 
 /** Merges those of each session that lite reserves for a request, and limits how long it holds its locks for nothing. */
 export function mergeForServer(driver: Pick<Sql, 'reserve'>, { pause = longestPause } = {}): void {

@@ -1,8 +1,20 @@
 import type { Sql } from 'postgres'
 import { type Database, jsonValue } from './database.ts'
+import { longestPause } from './merge-settings.ts'
 
-/** A PostgreSQL server as a database. `connect` opens a single connection that is the caller's to end. */
-export function postgresDatabase(connect: () => Sql, width: number): Database {
+export interface PostgresDatabaseOptions {
+  /** Opens a single connection that is the caller's to end. */
+  readonly connect: () => Sql
+  /** Takes a session of the pool, which is to be given back. */
+  readonly reserve: Sql['reserve']
+  readonly width: number
+}
+
+/** A process that is frozen in the middle of a call must not keep its locks. */
+const begin = `begin; set local role service_role; set local idle_in_transaction_session_timeout = '${longestPause}'`
+
+/** A PostgreSQL server as a database. */
+export function postgresDatabase({ connect, reserve, width }: PostgresDatabaseOptions): Database {
   async function alone<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
     const sql = connect()
     try {
@@ -20,6 +32,22 @@ export function postgresDatabase(connect: () => Sql, width: number): Database {
         const last = 'columns' in results ? results : (results as Result[]).at(-1)
         return { columns: last?.columns?.map(({ name }) => name) ?? [], rows: [...(last ?? [])].map((row) => row.map(jsonValue)) }
       }),
+    async callBatch({ name, batch }) {
+      const session = await reserve()
+      try {
+        // Sent together, so that nobody waits in between; when one fails, those behind it do nothing.
+        const [, rows] = await Promise.all([
+          session.unsafe(begin),
+          session.unsafe<{ answer: string | null }[]>(`select public.${name}(p_batch => $1::jsonb)::text as answer`, [batch], {
+            prepare: true,
+          }),
+          session.unsafe('commit'),
+        ])
+        return String(rows[0]?.answer ?? null)
+      } finally {
+        session.release()
+      }
+    },
     transaction: (work) =>
       alone(
         async (sql) =>

@@ -1,3 +1,4 @@
+import { readBatchFunctions } from './batch-call.ts'
 import type { Database } from './database.ts'
 import { findJsonFields, type JsonFields } from './json-fields.ts'
 
@@ -15,6 +16,7 @@ const lookAgainAfter = 5_000
 export function createSchemaCache(connection: Introspecting, database: Pick<Database, 'query'>) {
   let isLoaded = false
   let jsonFields: JsonFields = new Map()
+  let batchFunctions: ReadonlySet<string> = new Set()
   let forgottenAt = Number.NEGATIVE_INFINITY
   const forget = async () => {
     isLoaded = false
@@ -24,13 +26,15 @@ export function createSchemaCache(connection: Introspecting, database: Pick<Data
   return {
     forget,
     jsonFields: () => jsonFields,
+    batchFunctions: () => batchFunctions,
     /** lite swallows the errors of its introspection and then knows no table: a lost connection must not look like that. */
     async load(): Promise<void> {
       if (isLoaded) return
-      await database.query('select 1')
+      const { rows } = await database.query(readBatchFunctions)
       const found = await connection.introspect({ useCache: true })
       if (!found.timezones) throw Object.assign(new Error('The schema could not be read'), { code: '08006' })
       jsonFields = findJsonFields(found)
+      batchFunctions = new Set(rows.map(([name]) => String(name)))
       isLoaded = true
     },
     /** A function or table unknown here may be new: it is worth a second look, now and then. */

@@ -21,13 +21,23 @@ export function sqlFailure(error: unknown): SqlFailure {
   }
 }
 
-/** The HTTP status that PostgREST gives to an SQLSTATE, for those that lite answers without the code. */
+/** The HTTP status that PostgREST gives to an SQLSTATE. */
 function statusOf(code: string): number {
+  const [, own] = /^PT(\d{3})$/.exec(code) ?? []
+  if (own !== undefined) return Number(own)
+  if (/^42(883|P01)$/.test(code)) return 404
+  if (code === '42501') return 403
   if (/^(08|53|25P03)/.test(code) || code === '57P01') return 503
   if (/^(23505|23503)$/.test(code)) return 409
   if (/^(0L|0P|28)/.test(code)) return 403
   if (/^(09|25|2D|38|39|3B|40|54|55|57|58|F0|HV|P0|XX)/.test(code) && code !== 'P0001') return 500
   return 400
+}
+
+/** What PostgREST answers for an error. */
+export function failureAnswer(error: unknown) {
+  const { code, message, detail = null, hint = null } = sqlFailure(error)
+  return { status: code === '' ? 500 : statusOf(code), answer: { code, message, details: detail, hint } }
 }
 
 // lite keeps the code of these itself.
@@ -38,11 +48,11 @@ const kept = /^(PT|PGRST|42|22|21|55|23502|23503|23505|25006)/
  * deadlock or a failed check among them; but like PostgREST it obeys `raise sqlstate 'PGRST'`, whose message is the answer.
  */
 export function faithfulError(error: unknown): unknown {
-  const { code, message, detail = null, hint = null } = sqlFailure(error)
+  const { status, answer } = failureAnswer(error)
+  const { code } = answer
   if (code === '' || kept.test(code)) return error
-  const answer = { code, message, details: detail, hint }
   return Object.assign(new Error(JSON.stringify(answer)), {
     code: 'PGRST',
-    detail: JSON.stringify({ status: statusOf(code), headers: {} }),
+    detail: JSON.stringify({ status, headers: {} }),
   })
 }

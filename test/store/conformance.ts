@@ -23,6 +23,16 @@ begin
   end if;
   return jsonb_build_object('id', p_id, 'role', current_user);
 end $$;
+create function test_batch(p_batch jsonb) returns jsonb language plpgsql as $$
+begin
+  if p_batch ? 'id' then
+    insert into test_rows (id) values ((p_batch ->> 'id')::integer);
+  end if;
+  if p_batch ? 'raise' then
+    raise exception using errcode = p_batch ->> 'raise', message = 'as asked', detail = 'the detail', hint = 'the hint';
+  end if;
+  return jsonb_build_array(current_user, p_batch);
+end $$;
 -- A sequence does not roll back, so it counts the attempts that failed.
 create function test_attempt(p_code text, p_failures integer) returns jsonb language plpgsql as $$
 declare v_attempt bigint := nextval('test_attempts');
@@ -193,6 +203,63 @@ export function testStore(open: () => Promise<Backend>): void {
 
     test('a function that answers nothing gives null', async () => {
       expect(await store.call('test_void', {})).toBeNull()
+    })
+  })
+
+  describe('a function of one batch', () => {
+    const client = () => createSupabaseClient({ url: backend.url, key: backend.key, ...(backend.fetch ? { fetch: backend.fetch } : {}) })
+    const call = async (args: object, options: { count?: 'exact' } = {}) => {
+      const { data, error, status } = await client().rpc('test_batch', args, options)
+      return { data, error, status }
+    }
+    /** It asks for more than the function's answer, so that it goes the way of any request. */
+    const callAtLength = (args: object) => call(args, { count: 'exact' })
+
+    test.each(['text', "it's", '\\', '"', '$1', { a: "'" }, [[], {}], 1.5, true, false, null])('gets it as it is: %j', async (p_batch) => {
+      const answer = { data: p_batch === null ? ['service_role', null] : ['service_role', p_batch], error: null, status: 200 }
+      expect(await call({ p_batch })).toEqual(answer)
+      expect(await callAtLength({ p_batch })).toEqual(answer)
+    })
+
+    test.each(['P0001', 'PT409', 'PT400', '23505', '23514', '22012', '22P02', '42501', '40001', '40P01', '57P01', '53300', '0A000'])(
+      'fails with %s as any request does, and nothing is kept',
+      async (code) => {
+        const batch = { p_batch: { id: 9, raise: code } }
+        const { error, status } = await call(batch)
+        expect({ error, status }).toEqual({
+          error: expect.objectContaining({ code, message: 'as asked', details: 'the detail', hint: 'the hint' }),
+          status: (await callAtLength(batch)).status,
+        })
+        expect(await store.read('test_rows', { id: 9 })).toEqual([])
+      },
+    )
+
+    test('says what is wrong with other arguments as any request does', async () => {
+      for (const args of [{ p_batch: 1, p_more: 2 }, { p_batches: 1 }, {}]) {
+        const { error, status } = await call(args)
+        expect({ code: error?.code, status }).toEqual({ code: 'PGRST202', status: 404 })
+      }
+    })
+
+    test('does not mix its transactions when a third of the calls raises', async () => {
+      const ids = Array.from({ length: 20 }, (_, at) => 2_000 + at)
+      const fails = (id: number) => id % 3 === 0
+      const answers = await Promise.all(ids.map((id) => call({ p_batch: { id, ...(fails(id) && { raise: 'P0001' }) } })))
+      expect(answers.map(({ status }) => status)).toEqual(ids.map((id) => (fails(id) ? 400 : 200)))
+      const rows = await store.read('test_rows', { id: { gte: 2_000 } }, { order: [{ by: 'id' }] })
+      expect(rows.map(({ id }) => id)).toEqual(ids.filter((id) => !fails(id)))
+    })
+
+    test('is the new one once it was replaced, also by one that answers a table', async () => {
+      const replace = (definition: string) =>
+        backend.query(`drop function if exists test_later; create function test_later(p_batch jsonb) ${definition}`)
+      const later = async () => (await client().rpc('test_later', { p_batch: [1, 2] })).data
+      await replace("returns jsonb language sql as 'select p_batch -> 0'")
+      expect(await later()).toBe(1)
+      await replace("returns json language sql as 'select (p_batch -> 1)::json'")
+      expect(await later()).toBe(2)
+      await replace("returns table (one jsonb) language sql as 'select jsonb_array_elements(p_batch)'")
+      expect(await later()).toEqual([{ one: 1 }, { one: 2 }])
     })
   })
 
