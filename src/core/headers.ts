@@ -35,15 +35,27 @@ export function createHeaderReader(): (text: string) => RawHeaders {
   }
 }
 
-/** Makes what writes headers as text; those that cannot change and are the same as before are written once. */
+const forbidden = /[\r\n\0]/
+
+/**
+ * Makes what writes headers as text; those that cannot change and are the same as before are written once. Throws a TypeError for a
+ * line end in one: it would be read as headers of its own.
+ */
 export function createHeaderWriter(): (headers: RawHeaders) => string {
   let last: RawHeaders | undefined
   let text = ''
   return (headers) => {
     if (headers === last) return text
+    const at = headers.findIndex((one) => forbidden.test(one))
+    if (at !== -1) throw unwritable(headers[at - (at % 2)] as string)
     if (!Object.isFrozen(headers)) return packHeaders(headers)
     last = headers
     text = packHeaders(headers)
     return text
   }
+}
+
+/** Not its value, which may be a secret. */
+function unwritable(name: string): TypeError {
+  return new TypeError(`The header ${JSON.stringify(name)} holds a line end or a NUL, expected a name and a value of one line`)
 }

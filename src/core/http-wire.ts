@@ -87,7 +87,7 @@ export function sizesOf(ops: Readonly<Record<string, { readonly op: number; read
   return new Map(Object.values(ops).map(({ op, items }) => [op, items]))
 }
 
-/** Header names and values hold no line end. */
+/** Header names and values hold no line end: those of an actor are checked when they are written, those of an answer by its parser. */
 export function packHeaders(headers: RawHeaders): string {
   return headers.join('\n')
 }

@@ -163,7 +163,12 @@ function start(link: HttpLink, options: DispatchOptions, control: Control, sink:
   if (options.upgrade || options.method === 'CONNECT') return fail(unsupported())
   const headers = flat(options.headers)
   const open = (encoded: Encoded) => {
-    if (!controller.aborted) control.attach(link.open(requestOf(options, headers, encoded), sink))
+    if (controller.aborted) return
+    try {
+      control.attach(link.open(requestOf(options, headers, encoded), sink))
+    } catch (error) {
+      fail(error)
+    }
   }
   const simple = encodeSimple(options.body)
   if (simple) return open(simple)

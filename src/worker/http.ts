@@ -47,7 +47,10 @@ export type Exchange = {
 }
 
 /** The actor's end of the pool. */
-export type HttpLink = { open(request: HttpRequest, sink: HttpSink): Exchange }
+export type HttpLink = {
+  /** Throws a TypeError for a header that cannot be sent. */
+  open(request: HttpRequest, sink: HttpSink): Exchange
+}
 
 /** A chunk, or the trailers of the end. */
 type Item = { readonly data: Bytes } | { readonly trailers: string }
@@ -58,7 +61,8 @@ const sizes = sizesOf(toActor)
 export function createHttpLink(port: MessagePort): HttpLink {
   const exchanges = createSlots<WorkerExchange>()
   const sender = createSender((frames, transfer) => port.postMessage(frames, transfer))
-  const shared = { sender, read: createHeaderReader(), write: createHeaderWriter(), onOver: (id: number) => exchanges.delete(id) }
+  const write = createHeaderWriter()
+  const shared = { sender, read: createHeaderReader(), onOver: (id: number) => exchanges.delete(id) }
 
   port.on('message', (frames: readonly unknown[]) => {
     eachFrame(frames, sizes, (op, id, at) => exchanges.get(id)?.receive(op, frames, at)) // undefined: aborted
@@ -68,8 +72,10 @@ export function createHttpLink(port: MessagePort): HttpLink {
 
   return {
     open(request, sink) {
+      // What cannot be written takes no number.
+      const headers = write(request.headers)
       const exchange = new WorkerExchange(sink, shared)
-      exchange.begin(exchanges.put(exchange), request)
+      exchange.begin(exchanges.put(exchange), request, headers)
       return exchange
     },
   }
@@ -79,7 +85,6 @@ export function createHttpLink(port: MessagePort): HttpLink {
 type Exchanging = {
   readonly sender: Sender
   readonly read: (text: string) => RawHeaders
-  readonly write: (headers: RawHeaders) => string
   readonly onOver: (id: number) => void
 }
 
@@ -101,9 +106,9 @@ class WorkerExchange implements Exchange {
   }
 
   /** Sends the request under its number. */
-  begin(id: number, { method, origin, path, headers, body, limits }: HttpRequest): void {
+  begin(id: number, { method, origin, path, body, limits }: HttpRequest, headers: string): void {
     this.#id = id
-    const head = [toHost.open.op, id, method, origin, path, this.#shared.write(headers)]
+    const head = [toHost.open.op, id, method, origin, path, headers]
     if (body instanceof Uint8Array) return this.#shared.sender.bytes(head, body, limits ?? null)
     this.#shared.sender.send([...head, body === null ? null : true, limits ?? null])
     if (body !== null) void this.#upload(body)

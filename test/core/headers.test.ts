@@ -13,6 +13,14 @@ test('headers that come again are read and written as if they came for the first
   expect(() => (read('a\n1') as string[]).push('x')).toThrow()
 })
 
+test('a header that would be read as several is not written', () => {
+  const write = createHeaderWriter()
+  for (const bad of [Object.freeze(['a', '1\n2']), ['a', '1\r'], ['a', '\0'], ['a\nb', '1']]) {
+    expect(() => write(['ok', 'fine', ...bad])).toThrow(TypeError)
+    expect(() => write(bad)).toThrow(`The header ${JSON.stringify(bad[0])} holds`)
+  }
+})
+
 test('headers are found by name, whatever their case', () => {
   const headers = ['Set-Cookie', 'a', 'X-One', '1', 'set-cookie', 'b']
   expect([headerIn(headers, 'set-cookie'), headerIn(headers, 'x-one'), headerIn(headers, 'x-two')]).toEqual(['a', '1', undefined])

@@ -37,6 +37,18 @@ describe.each(ways)('by %s', (how) => {
     expect(found).toEqual({ twice: 'one, two', latin: 'café', cookies: ['a=1', 'b=2'], text: 'ok' })
   })
 
+  test('a header that would be several is refused by its name, and is not sent', async () => {
+    const bad = { 'x-title': 'a\nauthorization\nBearer evil', 'x-return': 'a\rb', 'x-name\nauthorization': 'Bearer evil' }
+    for (const [name, value] of Object.entries(bad)) {
+      const message = `The header ${JSON.stringify(name)} holds a line end or a NUL, expected a name and a value of one line`
+      // The built-in fetch does so by itself.
+      expect(await fails(how, at('/echo'), { headers: { [name]: value } })).toMatchObject(
+        how === 'fetch' ? { outer: 'TypeError' } : { outer: 'TypeError', message },
+      )
+    }
+    expect(await ask(how, '/echo')).toMatchObject({ status: 200 })
+  })
+
   test('a form arrives with its file', async () => {
     const { rawHeaders, body } = await client.run<{ rawHeaders: string[]; body: string }>('form', { how, url: at('/echo') })
     expect(rawHeaders.find((value) => value.startsWith('multipart/form-data; boundary='))).toBeDefined()
