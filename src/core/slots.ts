@@ -19,11 +19,13 @@ const most = 2 ** 20
 export function createSlots<Value>(): Slots<Value> {
   const values: (Value | undefined)[] = []
   const ids: number[] = []
-  const free: number[] = []
+  /** Only the side that gives the numbers empties it, so the other has none. */
+  let free: number[] | undefined
   const isHeld = (id: number) => ids[id % most] === id && values[id % most] !== undefined
 
   return {
     put(value) {
+      free ??= []
       const slot = free.pop() ?? values.length
       if (slot === most) throw new RangeError(`There are ${most} already`)
       const id = (ids[slot] ?? slot - most) + most
@@ -41,7 +43,7 @@ export function createSlots<Value>(): Slots<Value> {
     delete(id) {
       if (!isHeld(id)) return
       values[id % most] = undefined
-      free.push(id % most)
+      free?.push(id % most)
     },
     values: () => values.filter((value) => value !== undefined),
   }

@@ -1,6 +1,7 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { createSlots } from '../../src/core/slots.ts'
+import { memory } from '../census.ts'
 import { runs } from '../seed.ts'
 
 test('a number is not given twice, and one that was given back names nothing any more', async () => {
@@ -40,4 +41,18 @@ test('a number from elsewhere is taken when it is one and free', () => {
     undefined,
     'next',
   ])
+})
+
+test('numbers from elsewhere come and go without end, and leave nothing behind', () => {
+  const slots = createSlots<object>()
+  const rounds = (from: number, times: number) => {
+    for (let id = from; id < from + times * 2 ** 20; id += 2 ** 20) {
+      slots.take(id, slots)
+      slots.delete(id)
+    }
+  }
+  rounds(0, 1_000)
+  const before = memory().heap
+  rounds(2 ** 30, 4_000_000)
+  expect(memory().heap - before).toBeLessThan(8)
 })
