@@ -10,7 +10,7 @@ import { serveHttpPort } from './http-port.ts'
 export type HttpPool = {
   /** Makes a port for one incarnation of an agent; what it asks there ends with the thread that has the port, or when `ended` resolves. */
   connect(rights: HttpRights, ended: Promise<unknown>): MessagePort
-  /** The host's own requests through the same sockets, with the same secrets; no limits. */
+  /** The host's own requests through the same sockets; no limits. Secrets are attached where the request says nothing by itself. */
   readonly fetch: typeof fetch
   close(): Promise<void>
 }
@@ -46,7 +46,7 @@ export function createHttpPool({ settings, emit }: HttpPoolOptions): HttpPool {
     fetch: ((input: string | URL, init: RequestInit = {}) => {
       const headers = settings.origins[originOf(String(input)) ?? '']?.headers
       const merged = new Headers(init.headers)
-      for (const [name, value] of Object.entries(headers ?? {})) merged.set(name, value)
+      for (const [name, value] of Object.entries(headers ?? {})) if (!merged.has(name)) merged.set(name, value)
       return undiciFetch(input, { ...init, headers: [...merged], dispatcher: agent } as never)
     }) as unknown as typeof fetch,
     close: () => agent.destroy(),

@@ -2,6 +2,7 @@ import { inspect } from 'node:util'
 import { expect, test } from 'vitest'
 import { toErrorData } from '../../src/worker/error-data.ts'
 import { createManualClock } from '../host/manual-clock.ts'
+import { openPool } from './http-pool.ts'
 import { caller, failureOf, key, llmAt } from './llm-service.ts'
 import { type Behaviour, startModelServer } from './model-server.ts'
 
@@ -254,4 +255,13 @@ test('every request goes through the given fetch, to the endpoint', async () => 
   }
   const address = `${server.url}/chat/completions`
   expect(called).toEqual([address, address])
+})
+
+test('the key of the models counts more than one that the pool has for their origin, which is for what has none', async () => {
+  await using server = await startModelServer()
+  await using own = openPool({ origins: { [new URL(server.url).origin]: { headers: { authorization: 'Bearer of-the-origin' } } } })
+  const { fetch } = own.pool
+  await llmAt(server.url, { fetch }).ask()
+  await llmAt(server.url, { fetch, env: { LLM_API_KEY: '' } }).ask()
+  expect(server.asked.map(({ authorization }) => authorization)).toEqual([`Bearer ${key}`, 'Bearer of-the-origin'])
 })
