@@ -28,7 +28,7 @@ export async function runTurn(actor: Resident, frame: TurnFrame, abort: Abort): 
   } catch (thrown) {
     return failure(thrown, turn.name)
   } finally {
-    leaveTurn(turn)
+    leaveTurn(actor, turn)
   }
 }
 

@@ -76,7 +76,7 @@ export async function runInit(actor: Resident, abort: Abort): Promise<Effects> {
   } catch (thrown) {
     throw startError(`init of "${actor.id}"`, thrown)
   } finally {
-    leaveTurn(turn)
+    leaveTurn(actor, turn)
   }
 }
 
@@ -120,6 +120,6 @@ export async function runStop(actor: Resident, abort: Abort): Promise<void> {
   try {
     await actor.definition.stop?.(ctx)
   } finally {
-    leaveTurn(turn)
+    leaveTurn(actor, turn)
   }
 }

@@ -50,10 +50,15 @@ export function openTurn(number: number, name: string, abort: Abort): Turn {
   return { number, name, abort, collected: { messages: [], jobs: [], writes: [], timers: [], steps: false }, ends: [], isOver: false }
 }
 
-/** Nothing of a turn goes on. */
-export function leaveTurn(turn: Turn): void {
+/** Nothing of a turn goes on. What its handler started and did not await is given up, and said to its author. */
+export function leaveTurn({ calls, log }: Resident, turn: Turn): void {
+  // A handler that throws has its own error to tell.
+  const isDone = turn.isOver
   turn.isOver = true
+  const left = calls.leave(turn.number)
   for (const end of turn.ends.splice(0)) end()
+  if (left === 0 || !isDone) return
+  log.warn(`The handler of ${turn.name} ended before ${left} of its calls, which are given up: await what it starts`)
 }
 
 /** Ends a turn: what was collected is what it does. */

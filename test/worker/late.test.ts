@@ -30,6 +30,23 @@ test('what a forgotten promise does after its handler has ended throws and does 
   expect(thread.requests).toEqual([])
 })
 
+test('what a turn leaves unanswered is said once, and an answer that comes late harms nobody', async () => {
+  await using thread = await startThread(() => undefined)
+  await thread.load(sample('lab'), load)
+  expect(await thread.turn('hurry')).toMatchObject({ kind: 'done', reply: '"in a hurry"' })
+  const asked = thread.frames.flatMap((frame) => (frame.kind === 'call' || frame.kind === 'use' ? [frame] : []))
+  const error = { name: 'ActorError', code: 'STORE_FAILED', message: 'too late' }
+  for (const { kind, call } of asked)
+    thread.post(
+      kind === 'call'
+        ? { kind: 'answer', actor: 'lab', call, answer: { ok: false, error } }
+        : { kind: 'used', actor: 'lab', call, outcome: { ok: false, error } },
+    )
+  expect(await thread.turn('look')).toMatchObject({ kind: 'done' })
+  const said = `The handler of message "hurry" ended before ${asked.length} of its calls, which are given up: await what it starts`
+  expect([asked.length, thread.lines().map(({ level, msg }) => [level, msg])]).toEqual([12, [[40, said]]])
+})
+
 test('post works outside turns; the same id is the same message', async () => {
   await using thread = await startThread()
   await thread.load(sample('lab'), load)

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { ActorError, defineActor } from 'troupe/actor'
 
 /** Handlers that do what the test says. */
@@ -104,6 +105,22 @@ export default defineActor({
         post: () => ctx.post({ type: 'look', body: 'socket' }, { id: 'event-7' }),
       }
       left.push(async () => effects[String(body)]?.())
+    },
+    /** Ends before what it started, directly or in a function of its own. */
+    async hurry(_body, ctx) {
+      const starts = [
+        () => ctx.ask('b', 'slow'),
+        () => ctx.tell('b', 'slow', null, { now: true }),
+        () => ctx.step(`slow ${randomUUID()}`, () => 1),
+        () => ctx.db.call('record_performance'),
+        () => ctx.llm.text({ prompt: 'slow' }),
+        () => ctx.compute(new URL('./slow.ts#slow', import.meta.url), null),
+      ]
+      for (const start of starts) {
+        void start()
+        void (async () => await start())()
+      }
+      return 'in a hurry'
     },
     async goOn() {
       const results = await Promise.allSettled(left.splice(0).map((one) => one()))
