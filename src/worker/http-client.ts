@@ -1,16 +1,19 @@
 import { headerIn } from '../core/headers.ts'
 import type { Http, HttpOptions, HttpResponse } from '../core/http.ts'
 import type { RawHeaders } from '../core/http-wire.ts'
-import type { Exchange, HttpLink } from './http.ts'
+import type { HttpLink } from './http.ts'
 import { encodeBody, encodeSimple } from './http-body.ts'
 import { Inbox } from './http-inbox.ts'
 
 type Hop = { readonly url: URL; readonly method: string; readonly headers: RawHeaders; readonly body: unknown }
 
+/** A request whose answer is not there to its end. */
+export type OpenRequest = Pick<Inbox, 'abort' | 'leave'>
+
 export type HttpClientOptions = {
   readonly link: HttpLink
-  /** What it returns is called when the exchange is over. */
-  readonly onOpen: (exchange: Exchange) => () => void
+  /** What it returns is called when the request is over. */
+  readonly onOpen: (request: OpenRequest) => () => void
 }
 
 const mostRedirects = 5
@@ -77,14 +80,13 @@ async function send({ link, onOpen }: HttpClientOptions, hop: Hop, signal: Abort
   const { url, method } = hop
   const { body, type, length } = encodeSimple(hop.body) ?? (await encodeBody(hop.body))
   const headers = withBody(hop.headers, type, length)
-  const onAbort = () => exchange.abort(signal?.reason)
+  const onAbort = () => inbox.abort(signal?.reason)
   const inbox = new Inbox(method, url.href, () => {
     signal?.removeEventListener('abort', onAbort)
     close()
   })
-  const exchange = link.open({ method, origin: url.origin, path: url.pathname + url.search, headers, body }, inbox)
-  inbox.attach(exchange)
-  const close = onOpen(exchange)
+  inbox.attach(link.open({ method, origin: url.origin, path: url.pathname + url.search, headers, body }, inbox))
+  const close = onOpen(inbox)
   signal?.addEventListener('abort', onAbort, { once: true })
   return inbox.response
 }

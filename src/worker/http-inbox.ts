@@ -16,6 +16,8 @@ export class Inbox implements HttpSink {
   #exchange: Exchange | undefined
   #end: { readonly error?: unknown } | undefined
   #isCollected = false
+  #hasHead = false
+  #isLeft = false
   #wake: (() => void) | undefined
 
   constructor(method: string, url: string, onOver: () => void) {
@@ -32,10 +34,25 @@ export class Inbox implements HttpSink {
     this.#exchange = exchange
   }
 
+  abort(reason: unknown): void {
+    this.#exchange?.abort(reason)
+  }
+
+  /**
+   * Aborts it for the server and for whoever reads it later. Whoever waits now waits for ever: nobody may listen any more, and an error
+   * that nobody hears ends the thread. Gives whether somebody waits.
+   */
+  leave(reason: unknown): boolean {
+    this.#isLeft = true
+    this.abort(reason)
+    return !this.#hasHead || this.#wake !== undefined
+  }
+
   onHead(status: number, _text: string, headers: RawHeaders): void {
     if (status < 200) return
     const hasNoBody = this.#method === 'HEAD' || status === 204 || status === 304
     const encoding = hasNoBody ? undefined : headerIn(headers, 'content-encoding')
+    this.#hasHead = true
     this.#head.resolve(createAnswer({ inbox: this, status, url: this.#url, headers, encoding }))
   }
 
@@ -44,7 +61,7 @@ export class Inbox implements HttpSink {
     // Whoever wants all of it waits for its end.
     if (this.#isCollected) return
     if (this.#chunks.length >= mostHeld) this.#exchange?.pause()
-    this.#wake?.()
+    this.#stir()
   }
 
   onEnd(): void {
@@ -52,7 +69,7 @@ export class Inbox implements HttpSink {
   }
 
   onError(error: unknown): void {
-    this.#head.reject(error)
+    if (!this.#isLeft) this.#head.reject(error)
     this.#finish({ error })
   }
 
@@ -92,6 +109,12 @@ export class Inbox implements HttpSink {
   #finish(how: { readonly error?: unknown }): void {
     this.#end = how
     this.#onOver()
-    this.#wake?.()
+    if (!this.#isLeft) this.#stir()
+  }
+
+  #stir(): void {
+    const wake = this.#wake
+    this.#wake = undefined
+    wake?.()
   }
 }

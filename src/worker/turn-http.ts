@@ -2,8 +2,8 @@ import type { MessagePort } from 'node:worker_threads'
 import { ActorError } from '../core/errors.ts'
 import type { Http } from '../core/http.ts'
 import { createSlots } from '../core/slots.ts'
-import { createHttpLink, type Exchange, type HttpLink } from './http.ts'
-import { createHttpClient } from './http-client.ts'
+import { createHttpLink, type HttpLink } from './http.ts'
+import { createHttpClient, type OpenRequest } from './http-client.ts'
 import { installDispatcher } from './http-dispatcher.ts'
 import { assertOpen, type Resident, type Turn } from './turn.ts'
 
@@ -16,22 +16,26 @@ export function connectHttp(port: MessagePort): HttpLink {
 
 /** Makes ctx.http of one turn: its requests end with the turn, also those whose bodies nobody has read. */
 export function createTurnHttp({ link }: Resident, turn: Turn): Http {
-  const open = createSlots<Exchange>()
+  const open = createSlots<OpenRequest>()
   let http: Http | undefined
 
-  function abortAll(reason: unknown): void {
-    for (const exchange of open.values()) exchange.abort(reason)
+  function onOpen(request: OpenRequest): () => void {
+    const id = open.put(request)
+    return () => open.delete(id)
   }
 
-  function onOpen(exchange: Exchange): () => void {
-    const id = open.put(exchange)
-    return () => open.delete(id)
+  function leaveAll(): number {
+    const ended = (request: OpenRequest) => request.leave(new ActorError('HANDLER_FAILED', `${turn.name} ended before its request`))
+    return open.values().filter(ended).length
   }
 
   function create(to: HttpLink): Http {
     const { signal } = turn.abort
-    signal.addEventListener('abort', () => abortAll(signal.reason), { once: true })
-    turn.ends.push(() => abortAll(new ActorError('HANDLER_FAILED', `${turn.name} ended before its request`)))
+    const onAbort = () => {
+      for (const request of open.values()) request.abort(signal.reason)
+    }
+    signal.addEventListener('abort', onAbort, { once: true })
+    turn.ends.push(leaveAll)
     return createHttpClient({ link: to, onOpen })
   }
 

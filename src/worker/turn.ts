@@ -31,8 +31,8 @@ export type Turn = {
   readonly name: string
   readonly abort: Abort
   readonly collected: Collected
-  /** Called when it is over. */
-  readonly ends: (() => void)[]
+  /** Called when it is over; each gives how much it gave up that somebody waited for. */
+  readonly ends: (() => number)[]
   isOver: boolean
 }
 
@@ -55,8 +55,7 @@ export function leaveTurn({ calls, log }: Resident, turn: Turn): void {
   // A handler that throws has its own error to tell.
   const isDone = turn.isOver
   turn.isOver = true
-  const left = calls.leave(turn.number)
-  for (const end of turn.ends.splice(0)) end()
+  const left = turn.ends.splice(0).reduce((sum, end) => sum + end(), calls.leave(turn.number))
   if (left === 0 || !isDone) return
   log.warn(`The handler of ${turn.name} ended before ${left} of its calls, which are given up: await what it starts`)
 }

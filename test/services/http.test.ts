@@ -135,6 +135,21 @@ test('what a turn leaves unread ends with it', async () => {
   await server.aborted('/stuck?left')
 })
 
+test('requests that a turn did not await end with it, which is said once, and their end harms nobody', async () => {
+  const hasty = await pool.client()
+  expect(await hasty.run('hurry', { silent: at('/silent?hasty'), stuck: at('/stuck?hasty') })).toBe(200)
+  await Promise.all(['/silent?hasty', '/stuck?hasty'].map(server.aborted))
+  expect(await hasty.run('ask', { how: 'http', url: at('/echo') })).toMatchObject({ status: 200 })
+  const said = 'The handler of message "hurry" ended before 3 of its calls, which are given up: await what it starts'
+  expect(
+    hasty.lines
+      .join('')
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line).msg),
+  ).toEqual([said])
+})
+
 test('nobody replaces the pool by sockets of its own', async () => {
   const narrow = await pool.client({ origins: [] })
   await narrow.run('replace')

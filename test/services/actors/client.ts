@@ -96,6 +96,7 @@ export default defineActor({
     form: true,
     abort: true,
     leave: true,
+    hurry: true,
     loop: true,
     secrets: true,
     replace: true,
@@ -163,6 +164,15 @@ export default defineActor({
       const { url } = given as Asked
       left = await http(url)
       return left !== undefined
+    },
+    /** Ends before what it started, directly or in functions of its own. */
+    async hurry(given, { http }) {
+      const { silent, stuck } = given as Readonly<Record<'silent' | 'stuck', string>>
+      void http(silent)
+      void (async () => (await http(silent)).text())()
+      const response = await http(stuck)
+      void response.text()
+      return response.status
     },
     loop() {
       for (;;);
