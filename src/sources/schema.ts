@@ -33,7 +33,12 @@ export const agentSettings = z.strictObject({
     .prefault({}),
   budget: count.default(child.budget).describe('Exits in a row without a healthy period before quarantine'),
   quarantine: z.strictObject({ first: duration.default(child.quarantine.first), max: duration.default(child.quarantine.max) }).prefault({}),
-  durability: z.enum(['transaction', 'async']).default(agentDefaults.durability),
+  durability: z
+    .enum(['transaction', 'async'])
+    .default(agentDefaults.durability)
+    .describe(
+      'async: messages are handled from memory, without turns, and those there are lost with the process; their ctx refuses ask, step, timers, jobs, db, llm and compute',
+    ),
   mailbox: count.max(100_000).default(agentDefaults.mailbox).describe('Messages in memory; the rest waits in the table'),
   mailboxLimit: count
     .max(1_000_000_000)

@@ -9,18 +9,30 @@ import { asActorError, handlerOf, parseBody, parseValue } from './handle.ts'
 import { toJson } from './json.ts'
 import { makeMessage } from './outgoing.ts'
 import { freezeTop } from './state.ts'
-import type { Resident } from './turn.ts'
+import { closeTurn, leaveTurn, openTurn, type Resident, type Turn } from './turn.ts'
+import { createTurnHttp } from './turn-http.ts'
 
 export type MailFrame = Extract<HostFrame, { kind: 'mail' }>
 export type Acks = Extract<ThreadFrame, { kind: 'acks' }>
 
 const needsCommit = ['ask', 'step', 'id', 'every', 'after', 'cancel', 'jobs.create', 'db.write', 'db.call', 'db.read']
+const needsTurn = ['llm.text', 'llm.object', 'compute']
 
 /** Handles mail of `durability: async`: in order, without commits. All of it shares one ctx, as nothing is collected in it. */
 export function createMail(actor: Resident) {
   let from: string | null = null
   let abort = createAbort()
-  const ctx = createMailContext(actor, { from: () => from, abort: () => abort })
+  let type = ''
+  let open: { readonly turn: Turn; readonly http: Context['http'] } | undefined
+  const ctx = createMailContext(actor, { from: () => from, abort: () => abort, http: httpNow })
+
+  /** A message is a turn for the requests that are to end with it; few ask for one. */
+  function httpNow(): Context['http'] {
+    if (open) return open.http
+    const turn = openTurn(0, `message "${type}"`, abort)
+    open = { turn, http: createTurnHttp(actor, turn) }
+    return open.http
+  }
 
   /** Gives what the handler gives: a promise only if it needs one. */
   function deliver(type: string, text: string, read: { readonly value: unknown } | undefined): unknown {
@@ -33,7 +45,6 @@ export function createMail(actor: Resident) {
     async handle({ actor: id, first, items }: MailFrame): Promise<Acks> {
       const bodies = readBodies(items)
       const failed: { number: number; error: ErrorData }[] = []
-      let type = ''
       for (let at = 0; at < items.length; at += 3) {
         type = items[at] ?? type
         from = items[at + 2] ?? from
@@ -42,10 +53,13 @@ export function createMail(actor: Resident) {
         try {
           const result = deliver(type, items[at + 1] ?? '', bodies && { value: bodies[at / 3] })
           if (isThenable(result)) await result
+          if (open) closeTurn(open.turn, undefined)
         } catch (thrown) {
           actor.state.value = before
           failed.push({ number: first + at / 3, error: toErrorData(asActorError(thrown, `message "${type}"`)) })
         }
+        if (open) leaveTurn(actor, open.turn)
+        open = undefined
       }
       return { kind: 'acks', actor: id, upTo: first + items.length / 3 - 1, failed }
     },
@@ -71,7 +85,7 @@ function readBodies(items: readonly (string | null)[]): readonly unknown[] | und
   }
 }
 
-type Current = { readonly from: () => string | null; readonly abort: () => Abort }
+type Current = { readonly from: () => string | null; readonly abort: () => Abort; readonly http: () => Context['http'] }
 
 function createMailContext(actor: Resident, current: Current): Context {
   /** Leaves at once: there is no commit to wait for. */
@@ -82,6 +96,7 @@ function createMailContext(actor: Resident, current: Current): Context {
   const given = {
     ...actor.always,
     ...refusals(needsCommit, 'needs a commit, and the mailbox of this agent has durability: async'),
+    ...refusals(needsTurn, 'is for turns, which mail of an agent with durability: async is not: let a job do it, or another agent'),
     ...endings,
     attempt: 1,
     get from() {
@@ -89,6 +104,9 @@ function createMailContext(actor: Resident, current: Current): Context {
     },
     get signal() {
       return current.abort().signal
+    },
+    get http() {
+      return current.http()
     },
     get state() {
       return actor.state.value

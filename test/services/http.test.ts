@@ -150,6 +150,34 @@ test('requests that a turn did not await end with it, which is said once, and th
   ).toEqual([said])
 })
 
+test('mail of durability: async may ask too; what it asked for ends with it', async () => {
+  const { child } = await pool.client()
+  const actor = child.spec.id
+  const acked = (upTo: number) =>
+    new Promise<readonly string[]>((resolve) =>
+      child.onFrame((frame) => {
+        if (frame.kind === 'acks' && frame.upTo === upTo) resolve(frame.failed.map(({ error }) => `${error.code} ${error.message}`))
+      }),
+    )
+  const items = [
+    ['ask', { how: 'http', url: at('/echo?mail') }],
+    ['leave', { url: at('/stuck?mail') }],
+    ['model', {}],
+  ].flatMap(([type, body]) => [String(type), JSON.stringify(body), 'producer'])
+  const first = acked(3)
+  child.post({ kind: 'mail', actor, first: 1, items })
+  expect(await first).toEqual([
+    'HANDLER_FAILED ctx.llm.text is for turns, which mail of an agent with durability: async is not: let a job do it, or another agent',
+  ])
+  await Promise.all([server.started('/echo?mail'), server.aborted('/stuck?mail')])
+  const second = acked(4)
+  child.post({ kind: 'mail', actor, first: 4, items: ['ask', JSON.stringify({ how: 'http', url: at('/silent?mail') }), 'producer'] })
+  await server.started('/silent?mail')
+  child.post({ kind: 'abort', actor, code: 'STOPPED', reason: 'enough' })
+  expect(await second).toEqual(['STOPPED enough'])
+  await server.aborted('/silent?mail')
+})
+
 test('nobody replaces the pool by sockets of its own', async () => {
   const narrow = await pool.client({ origins: [] })
   await narrow.run('replace')

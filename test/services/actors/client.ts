@@ -97,6 +97,7 @@ export default defineActor({
     abort: true,
     leave: true,
     hurry: true,
+    model: true,
     loop: true,
     secrets: true,
     replace: true,
@@ -174,6 +175,7 @@ export default defineActor({
       void response.text()
       return response.status
     },
+    model: (_, ctx) => ctx.llm.text({ prompt: 'Say something.' }),
     loop() {
       for (;;);
     },
