@@ -62,6 +62,8 @@ export type PartsOptions = Omit<TroupeOptions, 'config' | 'onEvent'> & {
 
 /** Ms between two looks for agents that another process has, or that could not be had. */
 const retakeEvery = 5_000
+/** Ms for writing down what a model took, on which the next call waits. */
+const bookkeeping = 2_000
 
 /** Finds out what is wanted and opens what is needed for it; nothing runs yet. */
 export async function openParts(options: PartsOptions): Promise<Parts> {
@@ -86,7 +88,7 @@ export async function openParts(options: PartsOptions): Promise<Parts> {
     settings: wanted.config.llm,
     fetch: http.fetch,
     emit,
-    record: (entries) => store.call('record_usage', { p_batch: [...entries] }),
+    record: (entries) => store.call('record_usage', { p_batch: [...entries] }, { timeout: bookkeeping }),
   })
   const compute = createCompute({
     ...wanted.config.compute,
@@ -202,7 +204,7 @@ export async function openParts(options: PartsOptions): Promise<Parts> {
     // What still waited for leases was told that there will be none.
     await retaking
     await threads.close()
-    await Promise.all([http.close(), compute.close(), llm.close()])
+    await Promise.all([http.close(), compute.close(), llm.close({ grace: until - performance.now() })])
     await Promise.all([versions.saved(), listening])
     if (!options.store) await store.close()
   }

@@ -31,7 +31,7 @@ export type Settle = (taken: Amount) => void
 /** Keeps the budgets of all agents and teams; without `record` those of this process only. */
 export function createLedger(budget: LlmSettings['budget'], now: () => number, record: RecordUsage | undefined) {
   const accounts = new Map<string, Account>()
-  const pages = record && createPages(record, onTotal)
+  const pages = record && createPages(record, onTotal, now)
   let settled = Promise.withResolvers<void>()
 
   function sharesOf({ agent, team }: Caller): readonly Share[] {

@@ -20,14 +20,19 @@ export type Window = Pick<UsageEntry, 'scope' | 'id' | 'every'> & { readonly sta
 type Page = { readonly window: Window; unsent: Amount; isKnown: boolean }
 
 const nothing: Amount = { tokens: 0, usd: 0 }
+/** After a write that failed nobody waits for the store, for so many ms. */
+const pause = 5_000
 
 /**
  * Keeps what is used in the store, so that a budget holds for all processes and across restarts. While the store is away it counts by
  * itself, and catches up. `onTotal` tells what was used in a window in all, with what the store does not know yet.
  */
-export function createPages(record: RecordUsage, onTotal: (window: Window, total: Amount) => void) {
+export function createPages(record: RecordUsage, onTotal: (window: Window, total: Amount) => void, now: () => number) {
   const pages = new Map<string, Page>()
   let writing: Promise<void> = Promise.resolve()
+  /** Has not begun: it takes along what comes until then. */
+  let next: Promise<void> | undefined
+  let awayUntil = 0
 
   function pageOf(window: Window): Page {
     const key = JSON.stringify(window)
@@ -46,6 +51,7 @@ export function createPages(record: RecordUsage, onTotal: (window: Window, total
     })
     try {
       const totals = await record(due.map((page, at) => entryOf(page.window, sent[at] ?? nothing)))
+      awayUntil = 0
       for (const [at, page] of due.entries()) {
         page.isKnown = true
         onTotal(page.window, sum(totals[at] ?? nothing, page.unsent))
@@ -53,6 +59,7 @@ export function createPages(record: RecordUsage, onTotal: (window: Window, total
     } catch {
       // Whoever needs the store says that it is away; what was used is sent with the next.
       for (const [at, page] of due.entries()) page.unsent = sum(page.unsent, sent[at] ?? nothing)
+      awayUntil = now() + pause
     }
     for (const [key, { window, unsent }] of pages) if (isOver(window) && unsent.tokens === 0) pages.delete(key)
   }
@@ -63,15 +70,20 @@ export function createPages(record: RecordUsage, onTotal: (window: Window, total
   }
 
   function flush(): Promise<void> {
-    writing = writing.then(write)
-    return writing
+    next ??= writing.then(() => {
+      next = undefined
+      return write()
+    })
+    writing = next
+    return next
   }
 
   return {
     /** Resolves when what others have used in these windows is known, or cannot be. A model takes longer to answer than the store. */
     know(windows: readonly Window[]): Promise<void> {
       for (const window of windows) pageOf(window).isKnown = false
-      return flush()
+      const written = flush()
+      return now() < awayUntil ? Promise.resolve() : written
     },
     add(window: Window, amount: Amount): void {
       const page = pageOf(window)

@@ -38,9 +38,12 @@ export type LlmServiceOptions = {
 export type LlmService = Service & {
   /** What each agent has used in all, since the process began. */
   usage(): readonly AgentUsage[]
-  /** Resolves when the store has what was used, or is away. */
-  close(): Promise<void>
+  /** Resolves when the store has what was used, or is away, or nothing is left of the grace in ms but a last moment. */
+  close(options?: { readonly grace?: number }): Promise<void>
 }
+
+/** Ms for what was used last, also when nothing is left of the grace. */
+const lastWords = 1_000
 
 /**
  * Makes the service. CONFIG_INVALID when a budget in USD meets a model without a price. Its calls throw what `Llm` in core/llm.ts names.
@@ -103,7 +106,12 @@ export function createLlm(options: LlmServiceOptions): LlmService {
 
   return {
     usage: usage.all,
-    close: ledger.close,
+    async close({ grace = 0 } = {}) {
+      const { promise: late, resolve } = Promise.withResolvers<void>()
+      const cancel = clock.after(Math.max(lastWords, grace), resolve)
+      await Promise.race([ledger.close(), late])
+      cancel()
+    },
     async use(caller, input, signal) {
       const request = parseLlmRequest(input)
       if (endpoint.blocked !== undefined) throw blocked(endpoint.blocked)

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { type Account, type Amount, accountAt, judge, type Limits, reserve, settle, windowEnd } from '../../src/services/llm-budget.ts'
 import type { RecordUsage } from '../../src/services/llm-pages.ts'
+import { createManualClock } from '../host/manual-clock.ts'
 import { caller, failureOf, llmAt } from './llm-service.ts'
 import { startModelServer } from './model-server.ts'
 
@@ -152,4 +153,69 @@ test('while the store is away a budget is kept all the same, and told later', as
   books.isAway = false
   await service.close()
   expect([...books.totals.values()]).toEqual([amount(60)])
+})
+
+/** A store of which the test decides when it answers, one write after the other. */
+function createSlowBooks() {
+  const begun: PromiseWithResolvers<readonly Amount[]>[] = []
+  const waiting: (() => void)[] = []
+  return {
+    record: (() => {
+      const one = Promise.withResolvers<readonly Amount[]>()
+      begun.push(one)
+      for (const resolve of waiting.splice(0)) resolve()
+      return one.promise
+    }) as RecordUsage,
+    /** The nth write, once it has begun. */
+    async write(n: number) {
+      while (begun.length < n) await new Promise<void>((resolve) => waiting.push(resolve))
+      return begun[n - 1] as PromiseWithResolvers<readonly Amount[]>
+    },
+  }
+}
+
+test('a store that did not answer holds up no call for a while, and what is to be written does not pile up', async () => {
+  await using server = await startModelServer()
+  const books = createSlowBooks()
+  let now = Date.parse('2026-03-01T23:00:00Z')
+  const { ask } = llmAt(server.url, { settings: { budget: { perAgent: { tokens: 100_000 } } }, record: books.record, now: () => now })
+  const first = ask()
+  const one = await books.write(1)
+  one.reject(new Error('no answer'))
+  await first
+  // The write of what that took hangs, and nobody waits for it.
+  const two = await books.write(2)
+  for (const _ of [1, 2, 3, 4, 5]) await ask()
+  now += 10_000
+  let isHeld = true
+  const last = ask().finally(() => {
+    isHeld = false
+  })
+  two.resolve([amount(15)])
+  const three = await books.write(3)
+  const seen = [server.asked.length, isHeld]
+  three.resolve([amount(90)])
+  await last
+  expect([seen, server.asked.length]).toEqual([[6, true], 7])
+})
+
+test('closing waits for a store that does not answer as long as it may', async () => {
+  await using server = await startModelServer()
+  const books = createSlowBooks()
+  const clock = createManualClock()
+  const { ask, service } = llmAt(server.url, { settings: { budget: { perAgent: { tokens: 100_000 } } }, record: books.record, clock })
+  const asked = ask()
+  const one = await books.write(1)
+  one.resolve([amount(0)])
+  await asked
+  await books.write(2)
+  const closed: number[] = []
+  void service.close().then(() => closed.push(1))
+  void service.close({ grace: 3_000 }).then(() => closed.push(3))
+  await clock.pass(999)
+  const before = [...closed]
+  await clock.pass(1)
+  const early = [...closed]
+  await clock.pass(2_000)
+  expect([before, early, closed]).toEqual([[], [1], [1, 3]])
 })
