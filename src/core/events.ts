@@ -68,7 +68,7 @@ export type Events = {
   'lease:refused': { readonly team: string; readonly id: string; readonly why: 'busy' | 'older'; readonly holder: string | undefined }
   /** An actor wanted to connect where neither its file nor its config lets it. */
   'http:denied': { readonly team: string; readonly id: string; readonly origin: string }
-  /** What an agent and an origin had to do with each other since the last report; bytes of bodies, `slowest` in ms. */
+  /** What an agent and an origin had to do with each other since the last report; bytes of bodies, `slowest` in ms. Those beyond a thousand are `other origins`. */
   'http:traffic': {
     readonly team: string
     readonly id: string

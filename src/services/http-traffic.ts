@@ -15,6 +15,10 @@ export type Traffic = {
 
 const none: Readonly<Traffic> = { requests: 0, failed: 0, aborted: 0, retried: 0, denied: 0, sent: 0, received: 0, slowest: 0 }
 
+/** Origins that are counted by name; an actor may invent as many as it likes, and the rest is one. */
+const most = 1_000
+const others = 'other origins'
+
 /** Counts traffic by origin, and reports now and then what there was. */
 export function createTraffic(report: (origin: string, traffic: Readonly<Traffic>) => void, every: number) {
   const counts = new Map<string, Traffic>()
@@ -33,8 +37,9 @@ export function createTraffic(report: (origin: string, traffic: Readonly<Traffic
   return {
     /** The counters of an origin, which are the same for ever; whoever counts a request says so by `counted`. */
     of(origin: string): Traffic {
-      const traffic = counts.get(origin) ?? { ...none }
-      counts.set(origin, traffic)
+      const name = counts.has(origin) || counts.size < most ? origin : others
+      const traffic = counts.get(name) ?? { ...none }
+      counts.set(name, traffic)
       return traffic
     },
     counted(): void {
