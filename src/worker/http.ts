@@ -197,7 +197,8 @@ class WorkerExchange implements Exchange {
     try {
       for await (const chunk of chunks) {
         for (const piece of pieces(chunk)) {
-          if (this.#credit === 0) await this.#room()
+          // What is over wakes nobody any more.
+          if (this.#credit === 0 && !this.#isOver) await this.#room()
           if (this.#isOver) return
           this.#credit -= 1
           this.#shared.sender.bytes([toHost.data.op, this.#id], piece)
