@@ -1,5 +1,6 @@
 import pino from 'pino'
 import type { Event } from '../core/events.ts'
+import { logLevelOf } from '../sources/environment.ts'
 import { eventLine, type Level } from './event-lines.ts'
 import { createRedactor } from './redact.ts'
 
@@ -27,7 +28,7 @@ export interface LogOptions {
 /** Bytes that may wait for a reader that is slow; what comes then is dropped, and counted. */
 const heldAtMost = 16 * 2 ** 20
 
-/** Opens the log: pretty on a terminal, NDJSON elsewhere, colours unless NO_COLOR forbids them. */
+/** Opens the log: pretty on a terminal, NDJSON elsewhere, colours unless NO_COLOR forbids them. CONFIG_INVALID for a LOG_LEVEL that is none. */
 export async function openLog(options: LogOptions): Promise<Log> {
   const { env } = options
   const { stdout } = process
@@ -39,7 +40,7 @@ export async function openLog(options: LogOptions): Promise<Log> {
   let redact = createRedactor(env)
 
   const out = { write: (text: string) => sink.write(format(redact(text))) }
-  const logger = pino({ base: null, level: levelOf(env.LOG_LEVEL) }, out)
+  const logger = pino({ base: null, level: logLevelOf(env) }, out)
   const least = logger.levelVal
   const isWanted = (line: string) => line !== '' && Number(/^\{"level":(\d+)/.exec(line)?.[1] ?? least) >= least
   return {
@@ -57,10 +58,6 @@ export async function openLog(options: LogOptions): Promise<Log> {
     },
     flush: sink.flush,
   }
-}
-
-function levelOf(name = 'info'): string {
-  return name in pino.levels.values ? name : 'info'
 }
 
 const head = /^(\{"level":\d+,"time":\d+),"actor":/

@@ -23,6 +23,8 @@ const port = z
   .transform(Number)
   .refine((number) => number <= 65_535)
 
+const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const
+
 /** Where health is served. */
 export interface Port {
   readonly port: number
@@ -39,6 +41,11 @@ export function portOf(env: Environment): Port {
 /** Ms between two reloads, of AGENT_RELOAD_INTERVAL; CONFIG_INVALID when it is no interval. */
 export function reloadIntervalOf(env: Environment): number {
   return read(env, 'AGENT_RELOAD_INTERVAL', interval, 'seconds, or an interval like 300s, 5m or 1h, from 1s to 24h') ?? defaultReload
+}
+
+/** The least that is logged, of LOG_LEVEL; CONFIG_INVALID when it is no level. */
+export function logLevelOf(env: Environment): (typeof logLevels)[number] {
+  return read(env, 'LOG_LEVEL', z.enum(logLevels), 'trace, debug, info, warn, error or fatal') ?? 'info'
 }
 
 /** Compose files pass what is unset as ''. */

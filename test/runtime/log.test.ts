@@ -40,6 +40,11 @@ test('passes the lines of actors on in order, and makes lines of what is none', 
   expect(JSON.parse(lines[2] ?? '')).toMatchObject({ level: 40, msg: 'no line of ours' })
 })
 
+test('opens with a level that there is, or not at all', async () => {
+  const failure = { code: 'CONFIG_INVALID', message: 'LOG_LEVEL: found "warning", expected trace, debug, info, warn, error or fatal' }
+  await expect(openLog({ env: { LOG_LEVEL: 'warning' }, isPretty: false })).rejects.toMatchObject(failure)
+})
+
 test('takes secrets out of every line', async () => {
   const { log, text } = await collect({ isPretty: false })
   log.hide('sb_secret_xyz')

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { portOf, reloadIntervalOf } from '../../src/sources/environment.ts'
+import { logLevelOf, portOf, reloadIntervalOf } from '../../src/sources/environment.ts'
 
 test('PORT is 8080 unless somebody chose another', () => {
   const given = [undefined, '', ' ', '8080', '0', '65535']
@@ -25,4 +25,14 @@ test('AGENT_RELOAD_INTERVAL takes seconds, with or without a unit', () => {
 test.each(['0', '0.5s', '25h', '300ms', 'never', '-5'])('AGENT_RELOAD_INTERVAL %s is refused by name', (AGENT_RELOAD_INTERVAL) => {
   const message = `AGENT_RELOAD_INTERVAL: found "${AGENT_RELOAD_INTERVAL}", expected seconds, or an interval like 300s, 5m or 1h, from 1s to 24h`
   expect(() => reloadIntervalOf({ AGENT_RELOAD_INTERVAL })).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID', message }))
+})
+
+test('LOG_LEVEL is info unless somebody chose another', () => {
+  const given = [undefined, '', ' ', 'info', 'debug', 'fatal']
+  expect(given.map((LOG_LEVEL) => logLevelOf({ LOG_LEVEL }))).toEqual(['info', 'info', 'info', 'info', 'debug', 'fatal'])
+})
+
+test.each(['silent', 'warning', 'constructor', 'INFO', '30'])('LOG_LEVEL %s is refused by name', (LOG_LEVEL) => {
+  const message = `LOG_LEVEL: found "${LOG_LEVEL}", expected trace, debug, info, warn, error or fatal`
+  expect(() => logLevelOf({ LOG_LEVEL })).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID', message }))
 })
