@@ -60,6 +60,7 @@ export type Refusal =
   | 'no_market'
   | 'usage'
   | 'cannot_start'
+  | 'live_trading_off'
 
 /** How a fill compares: dollars per share, and the distance of its average from the middle of the book in hundredths of a per cent. */
 export interface FillReport {

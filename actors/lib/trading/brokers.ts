@@ -1,3 +1,4 @@
+import { ActorError } from 'troupe/actor'
 import { type Broker, type BrokerName, chooseBroker } from '../markets/broker.ts'
 import { createPaper } from '../markets/paper.ts'
 import { createPolyclaw } from '../markets/polyclaw.ts'
@@ -19,6 +20,11 @@ export function brokerFor({ broker }: Pick<TraderArgs, 'broker'>, source: string
   const chosen = chooseBroker(broker, process.env.LIVE_TRADING)
   if (chosen.name === 'paper' || source === 'polymarket') return chosen
   return { name: 'paper', reason: `paper: ${source} is not the exchange` }
+}
+
+/** Whether a broker that was chosen before may still be given an order: real money only while it would be chosen again. */
+export function mayStillAct({ broker, source }: { readonly broker: BrokerName; readonly source: string }, args: TraderArgs): boolean {
+  return broker === 'paper' || brokerFor(args, source).name === broker
 }
 
 /** The broker of that name for one trader and one source. */
@@ -47,7 +53,8 @@ function newDesk(opened: OpenSource): Desk {
 export function cliFor(self: string, { polyclaw }: Pick<TraderArgs, 'polyclaw'>): Broker {
   const known = clis.get(self)
   if (known) return known
-  if (polyclaw === undefined) throw new TypeError('args.polyclaw is missing')
+  // What was begun with real money is not given up: only a person can say how to ask about it.
+  if (polyclaw === undefined) throw new ActorError('BLOCKED', 'a trade was begun with polyclaw: to ask about it, args.polyclaw is needed')
   const { command, trade, env, most, timeout } = polyclaw
   const broker = createPolyclaw({ command, ...(trade && { trade }), env, most: micro(most), timeout })
   clis.set(self, broker)

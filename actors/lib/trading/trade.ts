@@ -1,7 +1,7 @@
 import { ActorError } from 'troupe/actor'
-import type { Broker, Outcome } from '../markets/broker.ts'
+import { type Broker, type Outcome, refused } from '../markets/broker.ts'
 import { dollars, shareCount } from '../markets/units.ts'
-import { brokerFor, cliFor, openBroker } from './brokers.ts'
+import { brokerFor, cliFor, mayStillAct, openBroker } from './brokers.ts'
 import { type Execution, positionOf, readExecutions } from './execution.ts'
 import { mayOpen, openSource } from './market-source.ts'
 import { offerOf } from './offer.ts'
@@ -168,13 +168,12 @@ async function unapproved(id: string, ctx: TraderCtx): Promise<string | undefine
 
 async function sendAll(executions: readonly Execution[], plan: Plan, at: Venue, ctx: TraderCtx): Promise<TradeResult> {
   const outcomes: { readonly execution: Execution; readonly outcome: Outcome }[] = []
+  const isOff = mayStillAct(plan, ctx.args) ? undefined : refused('live_trading_off', `${plan.broker} may not buy any more`)
   for (const execution of executions) {
-    const isLost = plan.basket !== null && outcomes.some(({ outcome }) => outcome.kind !== 'filled')
     // A set that lacks a leg is no arbitrage: nothing more of it is bought.
-    const outcome: Outcome = isLost
-      ? { kind: 'refused', reason: 'not_whole', detail: 'another leg failed' }
-      : await outcomeOf(execution, at.broker, ctx)
-    outcomes.push({ execution, outcome })
+    const isLost = plan.basket !== null && outcomes.some(({ outcome }) => outcome.kind !== 'filled')
+    const hindrance = isLost ? refused('not_whole', 'another leg failed') : isOff
+    outcomes.push({ execution, outcome: await outcomeOf(execution, hindrance, at.broker, ctx) })
   }
   const isBroken = plan.basket !== null && outcomes.some(({ outcome }) => outcome.kind !== 'filled')
   for (const { execution, outcome } of outcomes) {
@@ -184,8 +183,9 @@ async function sendAll(executions: readonly Execution[], plan: Plan, at: Venue, 
   return resultOf(outcomes, plan, at.broker)
 }
 
-/** What was bought before is not asked about again. */
-async function outcomeOf(execution: Execution, broker: Broker, ctx: TraderCtx): Promise<Outcome> {
+/** What was bought before is not asked about again, and what was sent is never taken for unsent, whatever hinders it now. */
+async function outcomeOf(execution: Execution, hindrance: Outcome | undefined, broker: Broker, ctx: TraderCtx): Promise<Outcome> {
+  if (hindrance !== undefined && execution.stage === 'reserved') return hindrance
   if (execution.status === 'pending') return await sendOnce(execution, broker, ctx)
   const { shares, cost, fee } = positionOf(execution)
   if (execution.stage === 'unsold_leg') return { kind: 'unsold_leg', shares, cost, detail: execution.error_message ?? 'found unsold' }

@@ -1,0 +1,94 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, expect, test, vi } from 'vitest'
+import { trade } from '../../../actors/lib/trading/trade.ts'
+import { type TraderCtx, traderArgs } from '../../../actors/lib/trading/trader-args.ts'
+import { openFolder } from './folder.ts'
+
+const id = '0b6f2f5e-1f6a-4d0e-9a53-3a1f6a1f2b11'
+const now = Date.parse('2026-07-25T12:00:00Z')
+const job = { opportunity_id: id, market_id: '101', side: 'YES' } as const
+const order = {
+  ...{ key: `opportunity:${id}:0`, at: now, way: 'buy', marketId: '101', token: '1011', side: 'YES', negRisk: false },
+  ...{ shares: 1_000, limit: 4_100, budget: 10_000_000, fees: { rate: 0, exponent: 1 }, whole: false },
+}
+const legs = [order, { ...order, key: `opportunity:${id}:1`, token: '1012', side: 'NO' }]
+
+afterEach(() => vi.unstubAllEnvs())
+
+/** A trade of two legs that somebody begun with real money, each as far as its stage says. */
+function begun(stages: readonly string[]) {
+  const plan = { broker: 'polyclaw', source: 'polymarket', strategy: 'complete_set', probability: null, basket: id, orders: legs }
+  return stages.map((stage, leg) => ({
+    ...{ id: `e${leg}`, opportunity_id: id, market_id: '101', event_id: null, side: legs[leg]?.side, amount: 10, fees: 0, shares: null },
+    ...{ status: 'pending', stage, executed_by: 'trader-1', error_message: null, executed_at: null, details: { ...plan, leg } },
+    created_at: new Date(now).toISOString(),
+  }))
+}
+
+/** What a trader makes of a job that was begun before, with everything that it writes and that the CLI was asked. */
+async function goneOn(executions: readonly object[], args: object) {
+  await using folder = await openFolder()
+  const log = join(folder.path, 'calls')
+  const command = [process.execPath, join(import.meta.dirname, '../markets/polyclaw-stand-in.js')]
+  const polyclaw = { command, trade: command, env: { STAND_IN: 'filled', STAND_IN_LOG: log, STAND_IN_STORE: join(folder.path, 'store') } }
+  const row = { id, market_id: '101', side: 'YES', status: 'approved', current_price: 0.4, confidence: 0.9, edge: 0.3 }
+  const details = { source: 'polymarket', strategy: 'complete_set' }
+  const tables: Readonly<Record<string, readonly object[]>> = {
+    trade_opportunities: [{ ...row, details, expires_at: new Date(now + 60_000).toISOString() }],
+    trade_executions: executions,
+    system_config: Object.entries({ trading_enabled: true, max_daily_exposure: 20, max_position_size: 5 }).map(([key, value]) => ({
+      key,
+      value,
+    })),
+  }
+  const written: unknown[] = []
+  const ctx = {
+    ...{ self: folder.path, now: () => now, signal: new AbortController().signal, step: (_: string, fn: () => unknown) => fn() },
+    args: traderArgs.parse({ market: 'polymarket', polyclaw, ...args }),
+    http: () => Promise.reject(new Error('the market is asked')),
+    db: {
+      read: async (table: string) => tables[table] ?? [],
+      call: async (_: string, { stage }: { stage?: string }) => ({ verdict: stage === 'ordered' ? 'ok' : 'repeat' }),
+      write: (fn: string, { id: of, reason, stage }: Record<string, string>) => written.push([fn, of, reason ?? stage]),
+    },
+  } as unknown as TraderCtx
+  const { decision, reason } = await trade(job, ctx)
+  const calls = existsSync(log) ? readFileSync(log, 'utf8').trim().split('\n') : []
+  return { decision, reason, written, calls: calls.map((line) => (JSON.parse(line) as { args: string[] }).args.join(' ')) }
+}
+
+const off = [
+  ['LIVE_TRADING is off', { broker: 'polyclaw' }, '0'],
+  ['the config is back to paper', { broker: 'paper' }, '1'],
+] as const
+
+test.each(off)('what was begun with real money is not sent any more once %s', async (_, args, live) => {
+  vi.stubEnv('LIVE_TRADING', live)
+  const { calls, written, decision } = await goneOn(begun(['reserved', 'reserved']), args)
+  expect([decision, calls]).toEqual(['not_filled', []])
+  expect(written).toEqual([
+    ['release_execution', 'e0', 'live_trading_off: polyclaw may not buy any more'],
+    ['release_execution', 'e1', 'not_whole: another leg failed'],
+  ])
+})
+
+test.each(off)('what was sent with real money is only asked about once %s, and its other leg stays unsent', async (_, args, live) => {
+  vi.stubEnv('LIVE_TRADING', live)
+  const { calls, written, decision } = await goneOn(begun(['ordered', 'reserved']), args)
+  expect([decision, calls]).toEqual(['unknown', ['positions --json']])
+  expect(written).toEqual([
+    ['record_execution', 'e0', 'unknown'],
+    ['release_execution', 'e1', 'not_whole: another leg failed'],
+  ])
+})
+
+test('a leg that was sent is asked about, also when the one before it failed', async () => {
+  vi.stubEnv('LIVE_TRADING', '1')
+  const { calls, written } = await goneOn(begun(['ordered', 'ordered']), { broker: 'polyclaw' })
+  expect(calls).toEqual(['positions --json', 'positions --json'])
+  expect(written).toEqual([
+    ['record_execution', 'e0', 'unknown'],
+    ['record_execution', 'e1', 'unknown'],
+  ])
+})
