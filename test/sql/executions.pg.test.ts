@@ -128,7 +128,19 @@ describe('stages', () => {
     expect(late).toEqual([{ verdict: 'stale', stage: 'filled', status: 'executed' }])
   })
 
+  test('what was reserved is released only while it is unsent, if that is what is asked', async () => {
+    const id = await reserved()
+    const release = (stage: string) => call(sql, 'release_execution', { id, reason: 'nobody went on with it', stage })
+    expect(await release('ordered')).toEqual({ verdict: 'stale', stage: 'reserved', status: 'pending' })
+    const late = await whileHeld(db.sql, (transaction) => call(transaction, 'record_execution', { id, stage: 'ordered' }), [
+      () => release('reserved'),
+    ])
+    expect(late).toEqual([{ verdict: 'stale', stage: 'ordered', status: 'pending' }])
+    expect([await release('ordered'), await release('reserved')]).toEqual([{ verdict: 'ok' }, { verdict: 'repeat' }])
+  })
+
   test.each([
+    ['release_execution', { stage: 'filled' }, 'PT400', /stage/],
     ['record_execution', { stage: 'closed' }, 'PT400', /stage/],
     ['record_execution', {}, 'PT400', /stage/],
     ['record_execution', { stage: 'filled', amount: 1.01 }, 'PT400', /above the 1 reserved/],

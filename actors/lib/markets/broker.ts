@@ -61,6 +61,7 @@ export type Refusal =
   | 'usage'
   | 'cannot_start'
   | 'live_trading_off'
+  | 'released'
 
 /** How a fill compares: dollars per share, and the distance of its average from the middle of the book in hundredths of a per cent. */
 export interface FillReport {

@@ -83,7 +83,7 @@ async function clearUp(execution: Execution, { broker }: Venue, ctx: TraderCtx):
   const { id, stage, created_at } = execution
   if (stage !== 'unknown' && ctx.now() - created_at < abandonedAfter) return
   // Nothing was sent before it was written that it would be.
-  if (stage === 'reserved') return ctx.db.write('release_execution', { id, reason: 'nobody went on with it' })
+  if (stage === 'reserved') return ctx.db.write('release_execution', { id, reason: 'nobody went on with it', stage })
   const outcome = await broker.reconcile(orderIn(execution), { signal: ctx.signal })
   if (outcome.kind !== 'unknown') recordOutcome(execution, outcome, ctx)
 }

@@ -9,10 +9,11 @@ import type { TraderCtx } from './trader-args.ts'
  * have happened, and asks the broker instead of sending it again.
  */
 export async function sendOnce(execution: Execution, broker: Broker, ctx: TraderCtx): Promise<Outcome> {
-  const { id, stage } = execution
+  const { id } = execution
   const order = orderIn(execution)
-  const isOurs = stage === 'reserved' && (await claim(id, ctx))
-  const act = () => (isOurs ? broker.place(order, { signal: ctx.signal }) : broker.reconcile(order, { signal: ctx.signal }))
+  const claimed = await claim(execution, ctx)
+  if (claimed === 'released') return refused('released', 'somebody gave it back unsent')
+  const act = () => broker[claimed === 'ours' ? 'place' : 'reconcile'](order, { signal: ctx.signal })
   return await once(
     `order ${order.key}`,
     act,
@@ -24,10 +25,13 @@ export async function sendOnce(execution: Execution, broker: Broker, ctx: Trader
   )
 }
 
-/** Writes that the order is about to be sent; false when somebody else, with another job for the same trade, was faster. */
-async function claim(id: string, ctx: TraderCtx): Promise<boolean> {
+/** Writes that the order is about to be sent; another one, with another job for the same trade or for what lies about, may be faster. */
+async function claim({ id, stage }: Execution, ctx: TraderCtx): Promise<'ours' | 'sent' | 'released'> {
+  if (stage !== 'reserved') return 'sent'
   const answer = await ctx.db.call('record_execution', { id, stage: 'ordered' })
-  return (answer as { readonly verdict: string }).verdict === 'ok'
+  const found = answer as { readonly verdict: string; readonly status?: string }
+  if (found.verdict === 'ok') return 'ours'
+  return found.status === 'failed' ? 'released' : 'sent'
 }
 
 /** Sells, once, in this turn; a repeat that finds it begun asks the broker. Without an order there is nothing to be had. */
@@ -54,13 +58,18 @@ async function once(
   }
 }
 
-/** Writes down with the turn what became of an order. */
-export function recordOutcome({ id }: Pick<Execution, 'id'>, outcome: Outcome, ctx: Pick<TraderCtx, 'db'>): void {
+/** Writes down with the turn what became of an order; what was refused only while it is at the given stage. */
+export function recordOutcome(
+  { id }: Pick<Execution, 'id'>,
+  outcome: Outcome,
+  ctx: Pick<TraderCtx, 'db'>,
+  only: { readonly stage?: 'reserved' } = {},
+): void {
   switch (outcome.kind) {
     case 'filled':
       return ctx.db.write('record_execution', { id, stage: 'filled', ...boughtIn(outcome), details: detailsOf(outcome) })
     case 'refused':
-      return ctx.db.write('release_execution', { id, reason: `${outcome.reason}: ${outcome.detail}` })
+      return ctx.db.write('release_execution', { id, reason: `${outcome.reason}: ${outcome.detail}`, ...only })
     case 'unsold_leg':
       return ctx.db.write('record_execution', { id, stage: 'unsold_leg', ...unsoldIn(outcome), error: outcome.detail })
     case 'unknown':

@@ -139,13 +139,16 @@ async function carryOut(plan: Plan, job: ExecuteTrade, ctx: TraderCtx, refusal?:
   const executions = (await executionsOf(job.opportunity_id, ctx)).filter(({ status }) => status !== 'failed')
   const isWhole = executions.length === plan.orders.length
   const problem = refusal ?? (isWhole ? await approve(job.opportunity_id, ctx) : 'released_before')
-  if (problem !== undefined) {
-    for (const { id } of executions) ctx.db.write('release_execution', { id, reason: problem })
-    return rejected(problem)
-  }
+  if (problem !== undefined) return giveBack(executions, problem, ctx)
   const opened = await openSource(plan.source, { http: ctx.http, signal: ctx.signal, clock: ctx.now })
   const broker = openBroker(plan.broker, ctx.self, opened, ctx.args)
   return await sendAll(executions, plan, { broker, source: opened.source }, ctx)
+}
+
+/** What was sent, by us or by another one meanwhile, stays: a look at what is open finds out what became of it. */
+function giveBack(executions: readonly Execution[], reason: string, ctx: TraderCtx): TradeResult {
+  for (const { id } of executions) ctx.db.write('release_execution', { id, reason, stage: 'reserved' })
+  return rejected(reason)
 }
 
 /** Another trader's or a person's approval is as good as ours, and where a person decides it is the only one. */
@@ -166,37 +169,41 @@ async function unapproved(id: string, ctx: TraderCtx): Promise<string | undefine
   return reason
 }
 
+/** What became of an execution; `isHeld` when it was not sent at all. */
+interface Sent {
+  readonly execution: Execution
+  readonly outcome: Outcome
+  readonly isHeld: boolean
+}
+
 async function sendAll(executions: readonly Execution[], plan: Plan, at: Venue, ctx: TraderCtx): Promise<TradeResult> {
-  const outcomes: { readonly execution: Execution; readonly outcome: Outcome }[] = []
+  const outcomes: Sent[] = []
   const isOff = mayStillAct(plan, ctx.args) ? undefined : refused('live_trading_off', `${plan.broker} may not buy any more`)
   for (const execution of executions) {
     // A set that lacks a leg is no arbitrage: nothing more of it is bought.
     const isLost = plan.basket !== null && outcomes.some(({ outcome }) => outcome.kind !== 'filled')
     const hindrance = isLost ? refused('not_whole', 'another leg failed') : isOff
-    outcomes.push({ execution, outcome: await outcomeOf(execution, hindrance, at.broker, ctx) })
+    // What was sent is never taken for unsent, whatever hinders it now.
+    const isHeld = hindrance !== undefined && execution.stage === 'reserved'
+    outcomes.push({ execution, isHeld, outcome: isHeld ? hindrance : await outcomeOf(execution, at.broker, ctx) })
   }
   const isBroken = plan.basket !== null && outcomes.some(({ outcome }) => outcome.kind !== 'filled')
-  for (const { execution, outcome } of outcomes) {
-    if (execution.status === 'pending') recordOutcome(execution, outcome, ctx)
+  for (const { execution, outcome, isHeld } of outcomes) {
+    if (execution.status === 'pending') recordOutcome(execution, outcome, ctx, isHeld ? { stage: 'reserved' } : {})
     if (isBroken && outcome.kind === 'filled') await unwind(execution, outcome, at, ctx)
   }
   return resultOf(outcomes, plan, at.broker)
 }
 
-/** What was bought before is not asked about again, and what was sent is never taken for unsent, whatever hinders it now. */
-async function outcomeOf(execution: Execution, hindrance: Outcome | undefined, broker: Broker, ctx: TraderCtx): Promise<Outcome> {
-  if (hindrance !== undefined && execution.stage === 'reserved') return hindrance
+/** What was bought before is not asked about again. */
+async function outcomeOf(execution: Execution, broker: Broker, ctx: TraderCtx): Promise<Outcome> {
   if (execution.status === 'pending') return await sendOnce(execution, broker, ctx)
   const { shares, cost, fee } = positionOf(execution)
   if (execution.stage === 'unsold_leg') return { kind: 'unsold_leg', shares, cost, detail: execution.error_message ?? 'found unsold' }
   return { kind: 'filled', shares, cost, fee, fills: [], isEstimate: false }
 }
 
-function resultOf(
-  outcomes: readonly { readonly execution: Execution; readonly outcome: Outcome }[],
-  { edge }: Plan,
-  broker: Broker,
-): TradeResult {
+function resultOf(outcomes: readonly Sent[], { edge }: Plan, broker: Broker): TradeResult {
   const trades = outcomes.flatMap(({ execution: { market_id, side }, outcome }) =>
     outcome.kind === 'filled'
       ? [{ market_id, side, shares: shareCount(outcome.shares), cost: dollars(outcome.cost), fee: dollars(outcome.fee) }]

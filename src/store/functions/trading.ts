@@ -122,7 +122,10 @@ export const tradingFunctions = {
     ),
     result: moved.extend({ pnl: z.number().nullable().optional() }),
   },
-  release_execution: { args: argsOf(execution.and(z.object({ reason: z.string() }))), result: moved },
+  release_execution: {
+    args: argsOf(execution.and(z.object({ reason: z.string(), stage: z.enum(['reserved', 'ordered', 'unknown']).optional() }))),
+    result: moved,
+  },
   expire_opportunities: {
     args: argsOf(z.object({ limit: z.int().positive().optional() })),
     result: z.object({ expired: z.int() }),

@@ -50,7 +50,7 @@ async function goneOn(executions: readonly object[], args: object) {
     db: {
       read: async (table: string) => tables[table] ?? [],
       call: async (_: string, { stage }: { stage?: string }) => ({ verdict: stage === 'ordered' ? 'ok' : 'repeat' }),
-      write: (fn: string, { id: of, reason, stage }: Record<string, string>) => written.push([fn, of, reason ?? stage]),
+      write: (fn: string, { id: of, reason, stage }: Record<string, string>) => written.push([fn, of, stage, reason].filter(Boolean)),
     },
   } as unknown as TraderCtx
   const { decision, reason } = await trade(job, ctx)
@@ -68,8 +68,8 @@ test.each(off)('what was begun with real money is not sent any more once %s', as
   const { calls, written, decision } = await goneOn(begun(['reserved', 'reserved']), args)
   expect([decision, calls]).toEqual(['not_filled', []])
   expect(written).toEqual([
-    ['release_execution', 'e0', 'live_trading_off: polyclaw may not buy any more'],
-    ['release_execution', 'e1', 'not_whole: another leg failed'],
+    ['release_execution', 'e0', 'reserved', 'live_trading_off: polyclaw may not buy any more'],
+    ['release_execution', 'e1', 'reserved', 'not_whole: another leg failed'],
   ])
 })
 
@@ -79,7 +79,7 @@ test.each(off)('what was sent with real money is only asked about once %s, and i
   expect([decision, calls]).toEqual(['unknown', ['positions --json']])
   expect(written).toEqual([
     ['record_execution', 'e0', 'unknown'],
-    ['release_execution', 'e1', 'not_whole: another leg failed'],
+    ['release_execution', 'e1', 'reserved', 'not_whole: another leg failed'],
   ])
 })
 

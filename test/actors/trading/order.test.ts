@@ -51,13 +51,17 @@ function world() {
   }
   const call = async (_: string, args: { stage: string }) => {
     if (stage === args.stage) return { verdict: 'repeat' }
+    if (stage === 'closed') return { verdict: 'stale', stage, status: 'failed' }
     stage = args.stage
     seen.push(stage)
     return { verdict: 'ok' }
   }
   const ctx = { step, db: { call }, signal: new AbortController().signal } as unknown as TraderCtx
   const broker = (place: () => Promise<Outcome>) => ({ place, reconcile: async () => seen.push('asked') && filled }) as unknown as Broker
-  return { ctx, seen, execution, broker, forget: () => steps.clear() }
+  const release = () => {
+    stage = 'closed'
+  }
+  return { ctx, seen, execution, broker, release, forget: () => steps.clear() }
 }
 
 test('an order is sent after it was written that it would be', async () => {
@@ -95,4 +99,13 @@ test('of two traders that found the same order unsent one sends it, the other as
   forget()
   expect(await sendOnce(other, sending, ctx)).toEqual(filled)
   expect(seen).toEqual(['ordered', 'sent', 'asked'])
+})
+
+test('an order that another trader gave back unsent is not sent, and nobody is asked about it', async () => {
+  const { ctx, seen, execution, broker, release } = world()
+  const found = execution()
+  release()
+  const sent = broker(async () => filled)
+  expect(await sendOnce(found, sent, ctx)).toMatchObject({ kind: 'refused', reason: 'released' })
+  expect(seen).toEqual([])
 })
