@@ -13,6 +13,7 @@ import { type Offer, type Planned, review, staleReason } from './review.ts'
 import { unwind, type Venue } from './sale.ts'
 import { sceneOf } from './scene.ts'
 import type { TraderCtx } from './trader-args.ts'
+import { unsentReason } from './unsent.ts'
 
 /** What a job came to: what was bought, or why nothing was. */
 export interface TradeResult {
@@ -33,11 +34,11 @@ const attempts = 3
 
 /** Handles an execute_trade job: decides, or goes on where somebody stopped, and acts once. */
 export async function trade(job: ExecuteTrade, ctx: TraderCtx): Promise<TradeResult> {
-  const begun = await executionsOf(job.opportunity_id, ctx)
-  const [first] = begun
-  if (first !== undefined) return await goOn(first, job, ctx)
   const [row] = await ctx.db.read('trade_opportunities', { id: job.opportunity_id })
   const offer = offerOf(row, job, ctx.args.market)
+  const begun = await executionsOf(job.opportunity_id, ctx)
+  const [first] = begun
+  if (first !== undefined) return (await givenUp(first, begun, offer, ctx)) ?? (await goOn(first, job, ctx))
   if (offer === undefined) return rejected(row === undefined ? 'no_opportunity' : 'bad_opportunity')
   const stale = staleReason(offer, ctx.now())
   // Nobody sweeps what was approved: its market would never be free again.
@@ -49,6 +50,20 @@ export async function trade(job: ExecuteTrade, ctx: TraderCtx): Promise<TradeRes
 /** The job has done what it can: whoever approves makes the next one, so that nothing waits in the queue and no restart loses it. */
 function waiting({ id }: Offer): TradeResult {
   return { decision: 'waiting', reason: `a person decides: troupe opportunities show ${id.slice(0, 8)}`, trades: [] }
+}
+
+/** What was reserved and not sent is as good as new, and is given up for what a new one would be refused for. */
+async function givenUp(
+  { details }: Execution,
+  begun: readonly Execution[],
+  offer: Offer | undefined,
+  ctx: TraderCtx,
+): Promise<TradeResult | undefined> {
+  if (!begun.every(({ stage }) => stage === 'reserved')) return undefined
+  const reason = offer === undefined ? 'bad_opportunity' : await unsentReason(details, offer, ctx)
+  if (reason === undefined) return undefined
+  const result = giveBack(begun, reason, ctx)
+  return offer === undefined ? result : refuse(offer, reason, ctx)
 }
 
 /** Somebody has begun this trade and did not come to its end: its orders stay what they were. */

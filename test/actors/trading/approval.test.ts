@@ -51,6 +51,9 @@ test('what was begun while traders decided by themselves is not carried out unap
   expect(await traded('pending', { begun: [reserved] })).toEqual([
     'rejected',
     'not_approved',
-    ['reserve_execution', ['review_opportunity', 'rejected', 'not_approved'], ['release_execution', undefined, 'not_approved']],
+    [
+      ['release_execution', undefined, 'not_approved'],
+      ['review_opportunity', 'rejected', 'not_approved'],
+    ],
   ])
 })

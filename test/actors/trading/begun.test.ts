@@ -1,9 +1,10 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, expect, test, vi } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { trade } from '../../../actors/lib/trading/trade.ts'
 import { type TraderCtx, traderArgs } from '../../../actors/lib/trading/trader-args.ts'
 import { openFolder } from './folder.ts'
+import { recordMarkets } from './ground.ts'
 
 const id = '0b6f2f5e-1f6a-4d0e-9a53-3a1f6a1f2b11'
 const now = Date.parse('2026-07-25T12:00:00Z')
@@ -16,9 +17,10 @@ const legs = [order, { ...order, key: `opportunity:${id}:1`, token: '1012', side
 
 afterEach(() => vi.unstubAllEnvs())
 
-/** A trade of two legs that somebody begun with real money, each as far as its stage says. */
-function begun(stages: readonly string[]) {
-  const plan = { broker: 'polyclaw', source: 'polymarket', strategy: 'complete_set', probability: null, basket: id, orders: legs }
+/** A trade of two legs that somebody began, with real money unless told, each as far as its stage says. */
+function begun(stages: readonly string[], changes: object = {}) {
+  const real = { broker: 'polyclaw', source: 'polymarket' }
+  const plan = { ...real, strategy: 'complete_set', probability: null, basket: id, orders: legs, ...changes }
   return stages.map((stage, leg) => ({
     ...{ id: `e${leg}`, opportunity_id: id, market_id: '101', event_id: null, side: legs[leg]?.side, amount: 10, fees: 0, shares: null },
     ...{ status: 'pending', stage, executed_by: 'trader-1', error_message: null, executed_at: null, details: { ...plan, leg } },
@@ -27,20 +29,22 @@ function begun(stages: readonly string[]) {
 }
 
 /** What a trader makes of a job that was begun before, with everything that it writes and that the CLI was asked. */
-async function goneOn(executions: readonly object[], args: object) {
+async function goneOn(executions: readonly object[], args: object, { row: changes = {}, config = {} } = {}) {
   await using folder = await openFolder()
   const log = join(folder.path, 'calls')
   const command = [process.execPath, join(import.meta.dirname, '../markets/polyclaw-stand-in.js')]
   const polyclaw = { command, trade: command, env: { STAND_IN: 'filled', STAND_IN_LOG: log, STAND_IN_STORE: join(folder.path, 'store') } }
-  const row = { id, market_id: '101', side: 'YES', status: 'approved', current_price: 0.4, confidence: 0.9, edge: 0.3 }
+  const row = { id, market_id: '101', side: 'YES', status: 'approved', current_price: 0.4, confidence: 0.9, edge: 0.3, ...changes }
   const details = { source: 'polymarket', strategy: 'complete_set' }
   const tables: Readonly<Record<string, readonly object[]>> = {
-    trade_opportunities: [{ ...row, details, expires_at: new Date(now + 60_000).toISOString() }],
+    trade_opportunities: [{ details, expires_at: new Date(now + 60_000).toISOString(), ...row }],
     trade_executions: executions,
-    system_config: Object.entries({ trading_enabled: true, max_daily_exposure: 20, max_position_size: 5 }).map(([key, value]) => ({
-      key,
-      value,
-    })),
+    system_config: Object.entries({ trading_enabled: true, max_daily_exposure: 20, max_position_size: 5, ...config }).map(
+      ([key, value]) => ({
+        key,
+        value,
+      }),
+    ),
   }
   const written: unknown[] = []
   const ctx = {
@@ -58,6 +62,13 @@ async function goneOn(executions: readonly object[], args: object) {
   return { decision, reason, written, calls: calls.map((line) => (JSON.parse(line) as { args: string[] }).args.join(' ')) }
 }
 
+/** What is written of a trade of which nothing was sent. */
+const givenUp = (reason: string) => [
+  ['release_execution', 'e0', 'reserved', reason],
+  ['release_execution', 'e1', 'reserved', reason],
+  ['review_opportunity', id, reason],
+]
+
 const off = [
   ['LIVE_TRADING is off', { broker: 'polyclaw' }, '0'],
   ['the config is back to paper', { broker: 'paper' }, '1'],
@@ -66,11 +77,8 @@ const off = [
 test.each(off)('what was begun with real money is not sent any more once %s', async (_, args, live) => {
   vi.stubEnv('LIVE_TRADING', live)
   const { calls, written, decision } = await goneOn(begun(['reserved', 'reserved']), args)
-  expect([decision, calls]).toEqual(['not_filled', []])
-  expect(written).toEqual([
-    ['release_execution', 'e0', 'reserved', 'live_trading_off: polyclaw may not buy any more'],
-    ['release_execution', 'e1', 'reserved', 'not_whole: another leg failed'],
-  ])
+  expect([decision, calls]).toEqual(['rejected', []])
+  expect(written).toEqual(givenUp('live_trading_off'))
 })
 
 test.each(off)('what was sent with real money is only asked about once %s, and its other leg stays unsent', async (_, args, live) => {
@@ -91,4 +99,38 @@ test('a leg that was sent is asked about, also when the one before it failed', a
     ['record_execution', 'e0', 'unknown'],
     ['record_execution', 'e1', 'unknown'],
   ])
+})
+
+describe('a trade that was reserved and never sent', () => {
+  const reserved = (orders: readonly object[], source: string) => begun(['reserved', 'reserved'], { broker: 'paper', orders, source })
+
+  test.each([
+    ['trading was switched off', 'trading_disabled', { config: { trading_enabled: false } }],
+    ['its time is over', 'expired', { row: { expires_at: new Date(now).toISOString() } }],
+    ['somebody has rejected it', 'already_rejected', { row: { status: 'rejected' } }],
+  ])('is given up once %s', async (_, reason, changes) => {
+    const { written, ...result } = await goneOn(reserved(legs, 'simulated:1?interval=0'), {}, changes)
+    expect([result.reason, written]).toEqual([reason, givenUp(reason)])
+  })
+
+  test.each([
+    ['is closed', 'closed', { closed: true }],
+    ['is not there', 'no_market', { id: '102' }],
+    ['has no book', 'no_book', {}, { token: '9' }],
+    ['is as it was', undefined, {}],
+  ])('is given up, or carried out, by its market, which %s', async (_, reason, changes, other: object = {}) => {
+    await using folder = await openFolder()
+    const market = await recordMarkets(folder.path, [changes])
+    const one = begun(['reserved'], {
+      broker: 'paper',
+      source: market,
+      strategy: 'model_opinion',
+      basket: null,
+      orders: [{ ...order, ...other }],
+    })
+    const row = { details: { source: market, strategy: 'model_opinion', probability: 0.7 } }
+    const { decision, written, ...result } = await goneOn(one, { market }, { row })
+    expect([decision, result.reason]).toEqual([reason === undefined ? 'executed' : 'rejected', reason])
+    expect(written).toEqual(reason === undefined ? [['record_execution', 'e0', 'filled']] : givenUp(reason).filter(([, of]) => of !== 'e1'))
+  })
 })
