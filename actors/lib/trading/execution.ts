@@ -82,14 +82,20 @@ export function positionOf(execution: Execution): Position {
   }
 }
 
-/** The other open executions of the same set, whoever made them: a trade may have been begun by one trader and ended by another. */
-export function siblingsOf({ id, details: { basket } }: Execution, open: readonly Execution[]): readonly Execution[] {
-  return basket === null ? [] : open.filter((one) => one.details.basket === basket && one.id !== id)
+/** The other executions of the same set among these, whoever made them: a trade may have been begun by one trader and ended by another. */
+export function siblingsOf({ id, details: { basket } }: Execution, among: readonly Execution[]): readonly Execution[] {
+  return basket === null ? [] : among.filter((one) => one.details.basket === basket && one.id !== id)
+}
+
+/** The sets of which not all legs are open, by the opportunity that all legs of a set are of. */
+export function partlyOpen(open: readonly Execution[]): readonly string[] {
+  const isPart = (one: Execution) => one.details.basket !== null && siblingsOf(one, open).length + 1 < one.details.orders.length
+  return [...new Set(open.filter(isPart).map(({ opportunity_id: of }) => of))].filter((of) => of !== null)
 }
 
 /** Who looks after an execution: of a set all legs go together, to who made the first of them. */
-export function keeperOf(execution: Execution, open: readonly Execution[]): Pick<Execution, 'executed_by'> {
-  const legs = [execution, ...siblingsOf(execution, open)]
+export function keeperOf(execution: Execution, among: readonly Execution[]): Pick<Execution, 'executed_by'> {
+  const legs = [execution, ...siblingsOf(execution, among)]
   return legs.toSorted((one, other) => one.details.leg - other.details.leg)[0] ?? execution
 }
 

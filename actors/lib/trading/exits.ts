@@ -16,7 +16,7 @@ export type Verdict =
 export interface Sight {
   readonly market?: Market | undefined
   readonly book?: Book | undefined
-  /** The other executions of its set that are open. */
+  /** The other executions of its set that are open, or were held until their market was decided. */
   readonly siblings: readonly Execution[]
   /** That its side pays, by the newest opinion. */
   readonly probability?: number | undefined
@@ -49,7 +49,7 @@ export function judge(
   return exit === undefined ? { kind: 'hold', mark: seen, watch: next } : { kind: 'sell', reason: exit, mark: seen }
 }
 
-/** Whether all legs of its set are still held. */
+/** Whether no leg of its set was sold or failed: what one of them got when it was decided belongs to the set, as what the others will get. */
 function isWholeSet({ details: { basket, orders } }: Execution, siblings: readonly Execution[]): boolean {
   return basket !== null && siblings.length + 1 === orders.length
 }

@@ -3,7 +3,17 @@ import type { Market } from '../markets/market.ts'
 import type { Mark } from '../markets/positions.ts'
 import { dollars } from '../markets/units.ts'
 import { openBroker } from './brokers.ts'
-import { type Colleague, type Execution, isMine, keeperOf, orderIn, positionOf, readExecutions, siblingsOf } from './execution.ts'
+import {
+  type Colleague,
+  type Execution,
+  isMine,
+  keeperOf,
+  orderIn,
+  partlyOpen,
+  positionOf,
+  readExecutions,
+  siblingsOf,
+} from './execution.ts'
 import { judge } from './exits.ts'
 import { openSource } from './market-source.ts'
 import { newestOpinions } from './opinions.ts'
@@ -15,6 +25,8 @@ import type { TraderCtx, TraderState } from './trader-args.ts'
 const abandonedAfter = 600_000
 // What one look sells at most: each sale is a few calls of the store.
 const mostSales = 50
+// An address must not get too long for the servers on its way.
+const setsAtOnce = 100
 
 /** What a look has found so far. */
 interface Tally {
@@ -23,10 +35,10 @@ interface Tally {
   sales: number
 }
 
-/** What this trader looks after at one source, and all that is open. */
+/** What this trader looks after at one source, and all that is held. */
 interface Watched {
   readonly executions: readonly Execution[]
-  readonly open: readonly Execution[]
+  readonly held: readonly Execution[]
 }
 
 /** Looks once at every open trade of this trader: settles what is decided, sells what is to be given up, marks the rest. */
@@ -35,10 +47,11 @@ export async function lookAtAll(ctx: TraderCtx): Promise<void> {
     await ctx.db.read('trade_executions', { status: { in: ['pending', 'executed'] } }, { order: [{ by: 'created_at' }] }),
   )
   const traders = open.length === 0 ? [] : ((await ctx.db.read('v_agent_dashboard', { agent_type: 'trader' })) as unknown as Colleague[])
-  const mine = open.filter((execution) => isMine(keeperOf(execution, open), ctx.self, traders))
+  const held = [...open, ...(await decidedLegs(open, ctx))]
+  const mine = open.filter((execution) => isMine(keeperOf(execution, held), ctx.self, traders))
   const tally: Tally = { watches: {}, marks: {}, sales: 0 }
   for (const [source, executions] of Map.groupBy(mine, ({ details }) => details.source)) {
-    await lookAtSource(source, { executions, open }, tally, ctx).catch((error: Error) => {
+    await lookAtSource(source, { executions, held }, tally, ctx).catch((error: Error) => {
       ctx.signal.throwIfAborted()
       // No news is no reason to do anything: what was known stays.
       for (const { id } of executions) keep(id, tally, ctx)
@@ -48,13 +61,24 @@ export async function lookAtAll(ctx: TraderCtx): Promise<void> {
   ctx.state = { watches: tally.watches, marks: tally.marks }
 }
 
+/** Of an event one outcome may be decided long before the others: its leg has ended, and its set is whole all the same. */
+async function decidedLegs(open: readonly Execution[], ctx: TraderCtx): Promise<readonly Execution[]> {
+  const sets = partlyOpen(open)
+  const rows: unknown[] = []
+  for (let at = 0; at < sets.length; at += setsAtOnce) {
+    const filter = { opportunity_id: { in: sets.slice(at, at + setsAtOnce) }, status: 'settled', exit_reason: 'resolved' }
+    rows.push(...(await ctx.db.read('trade_executions', filter)))
+  }
+  return readExecutions(rows)
+}
+
 function keep(id: string, { watches, marks }: Tally, { state }: TraderCtx): void {
   const [before, last] = [state.watches[id], state.marks[id]]
   if (before) watches[id] = before
   if (last) marks[id] = last
 }
 
-async function lookAtSource(name: string, { executions, open }: Watched, tally: Tally, ctx: TraderCtx): Promise<void> {
+async function lookAtSource(name: string, { executions, held }: Watched, tally: Tally, ctx: TraderCtx): Promise<void> {
   const opened = await openSource(name, { http: ctx.http, signal: ctx.signal, clock: ctx.now })
   const { source } = opened
   const markets = new Map<string, Market>()
@@ -69,7 +93,7 @@ async function lookAtSource(name: string, { executions, open }: Watched, tally: 
     const broker = openBroker(execution.details.broker, ctx.self, opened, ctx.args)
     if (execution.status === 'pending') await clearUp(execution, { broker, source }, ctx)
     else {
-      const siblings = siblingsOf(execution, open)
+      const siblings = siblingsOf(execution, held)
       const seen = { market: markets.get(execution.market_id), book: books.get(orderIn(execution).token), siblings }
       const opinion = { probability: opinions(execution), watch: ctx.state.watches[execution.id] ?? { looks: 0 } }
       const verdict = judge(execution, { ...seen, ...opinion, now: source.now(), wallNow: ctx.now() }, ctx.args.exits)

@@ -1,0 +1,66 @@
+import { expect, test } from 'vitest'
+import { lookAtAll } from '../../../actors/lib/trading/look.ts'
+import { type TraderCtx, type TraderState, traderArgs } from '../../../actors/lib/trading/trader-args.ts'
+import { now } from '../markets/build.ts'
+import { openFolder } from './folder.ts'
+import { recordMarkets } from './ground.ts'
+
+const set = '0b6f2f5e-1f6a-4d0e-9a53-3a1f6a1f2b11'
+
+/** An open purchase of YES for so much that a stop is due at the recorded bid of 0.40. */
+function bought(id: string, market: string, details: object, changes: object = {}) {
+  const order = {
+    ...{ key: id, at: now, way: 'buy', marketId: market, token: `${market}1`, side: 'YES', negRisk: false },
+    ...{ shares: 1_000, limit: 9_000, budget: 9_000_000, fees: { rate: 0, exponent: 1 }, whole: false },
+  }
+  const about = { broker: 'paper', strategy: 'model_opinion', probability: 0.95, basket: null, orders: [order], leg: 0 }
+  const at = new Date(now).toISOString()
+  return {
+    ...{ id, opportunity_id: set, market_id: market, event_id: null, side: 'YES', amount: 9, fees: 0, shares: 10 },
+    ...{ status: 'executed', stage: 'filled', executed_by: 'trader-1', error_message: null, created_at: at, executed_at: at },
+    details: { ...about, ...details },
+    ...changes,
+  }
+}
+
+type Filter = Readonly<Record<string, unknown>>
+const fits = (row: Filter, filter: Filter) =>
+  Object.entries(filter).every(([key, wanted]) => {
+    const { in: some } = (wanted ?? {}) as { in?: readonly unknown[] }
+    return some === undefined ? row[key] === wanted : some.includes(row[key])
+  })
+
+/** Looks once, with every stop seen often enough; gives what was written, what is known afterwards and what was warned of. */
+async function looked(rows: readonly object[]) {
+  const written: string[] = []
+  const warned: string[] = []
+  const state = {
+    watches: Object.fromEntries(rows.map((row) => [(row as Filter).id, { reason: 'stop_loss', looks: 5 }])),
+    marks: {},
+  } as TraderState
+  const ctx = {
+    ...{ self: 'trader-1', now: () => now, signal: new AbortController().signal, step: (_: string, fn: () => unknown) => fn(), state },
+    args: traderArgs.parse({}),
+    log: { info() {}, warn: (text: string) => warned.push(text) },
+    db: {
+      read: async (table: string, filter: Filter) =>
+        table === 'trade_executions' ? rows.filter((row) => fits(row as Filter, filter)) : [],
+      write: (fn: string, { id }: { id: string }) => written.push(`${fn} ${id}`),
+    },
+  } as unknown as TraderCtx
+  await lookAtAll(ctx)
+  return { written, warned, watches: Object.keys(ctx.state.watches), marks: Object.keys(ctx.state.marks) }
+}
+
+test('a set of which one outcome was decided early is held, one of which a leg was sold is not', async () => {
+  await using folder = await openFolder()
+  const source = await recordMarkets(folder.path, [{}, {}, {}])
+  const legs = (exit_reason: string) => {
+    const orders = ['101', '102', '103'].flatMap((market) => bought('k', market, {}).details.orders)
+    const basket = { source, strategy: 'neg_risk', probability: null, basket: set, orders }
+    const ended = { status: 'settled', stage: 'closed', exit_reason }
+    return ['101', '102', '103'].map((market, leg) => bought(`e${leg}`, market, { ...basket, leg }, leg === 0 ? ended : {}))
+  }
+  expect(await looked(legs('resolved'))).toMatchObject({ written: [], marks: ['e1', 'e2'] })
+  expect(await looked(legs('stop_loss'))).toMatchObject({ written: ['settle_execution e1', 'settle_execution e2'] })
+})
