@@ -32,7 +32,7 @@ export function judge(
   { market, book, siblings, probability, watch: before, ...at }: Sight,
   rules: ExitRules,
 ): Verdict {
-  if (market === undefined) return { kind: 'hold' }
+  if (market === undefined) return { kind: 'hold', watch: before }
   const position = positionOf(execution)
   // Whoever holds both sides has a dollar a share, however it ends.
   const isPair = execution.stage === 'unsold_leg'

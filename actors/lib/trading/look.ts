@@ -1,6 +1,8 @@
 import type { Book } from '../markets/book.ts'
+import type { Broker } from '../markets/broker.ts'
 import type { Market } from '../markets/market.ts'
 import type { Mark } from '../markets/positions.ts'
+import type { MarketSource } from '../markets/source.ts'
 import { dollars } from '../markets/units.ts'
 import { openBroker } from './brokers.ts'
 import {
@@ -25,6 +27,8 @@ import type { TraderCtx, TraderState } from './trader-args.ts'
 const abandonedAfter = 600_000
 // What one look sells at most: each sale is a few calls of the store.
 const mostSales = 50
+// Ms that markets which cannot be read may take of one look.
+const patience = 60_000
 // An address must not get too long for the servers on its way.
 const setsAtOnce = 100
 
@@ -81,38 +85,65 @@ function keep(id: string, { watches, marks }: Tally, { state }: TraderCtx): void
 async function lookAtSource(name: string, { executions, held }: Watched, tally: Tally, ctx: TraderCtx): Promise<void> {
   const opened = await openSource(name, { http: ctx.http, signal: ctx.signal, clock: ctx.now })
   const { source } = opened
-  const markets = new Map<string, Market>()
-  for (const id of new Set(executions.map((one) => one.market_id))) {
-    const market = await source.market(id, { signal: ctx.signal })
-    if (market) markets.set(id, market)
-  }
+  const markets = await marketsOf(executions, source, ctx)
   const tokens = executions.filter(({ status }) => status === 'executed').map((one) => orderIn(one).token)
   const books = tokens.length === 0 ? new Map<string, Book>() : await source.books([...new Set(tokens)], { signal: ctx.signal })
   const opinions = await newestOpinions(executions, ctx)
+  const lookAt = async (execution: Execution): Promise<void> => {
+    const brokerOf = () => openBroker(execution.details.broker, ctx.self, opened, ctx.args)
+    if (execution.status === 'pending') return await clearUp(execution, brokerOf, ctx)
+    const siblings = siblingsOf(execution, held)
+    const seen = { market: markets.get(execution.market_id), book: books.get(orderIn(execution).token), siblings }
+    const opinion = { probability: opinions(execution), watch: ctx.state.watches[execution.id] ?? { looks: 0 } }
+    const verdict = judge(execution, { ...seen, ...opinion, now: source.now(), wallNow: ctx.now() }, ctx.args.exits)
+    await act(execution, verdict, () => ({ broker: brokerOf(), source }), tally, ctx)
+  }
   for (const execution of executions) {
-    const broker = openBroker(execution.details.broker, ctx.self, opened, ctx.args)
-    if (execution.status === 'pending') await clearUp(execution, { broker, source }, ctx)
-    else {
-      const siblings = siblingsOf(execution, held)
-      const seen = { market: markets.get(execution.market_id), book: books.get(orderIn(execution).token), siblings }
-      const opinion = { probability: opinions(execution), watch: ctx.state.watches[execution.id] ?? { looks: 0 } }
-      const verdict = judge(execution, { ...seen, ...opinion, now: source.now(), wallNow: ctx.now() }, ctx.args.exits)
-      await act(execution, verdict, { broker, source }, tally, ctx)
-    }
+    await lookAt(execution).catch((error: Error) => {
+      ctx.signal.throwIfAborted()
+      keep(execution.id, tally, ctx)
+      ctx.log.warn(`The open trade in market ${execution.market_id} cannot be looked at: ${error.message}`, { execution: execution.id })
+    })
   }
 }
 
+/** The markets of these trades. One that cannot be read is missing, and keeps nobody from looking at the others. */
+async function marketsOf(executions: readonly Execution[], source: MarketSource, ctx: TraderCtx): Promise<ReadonlyMap<string, Market>> {
+  const markets = new Map<string, Market>()
+  let lost = 0
+  for (const id of new Set(executions.map((one) => one.market_id))) {
+    const began = ctx.now()
+    try {
+      const market = await source.market(id, { signal: ctx.signal })
+      if (market) markets.set(id, market)
+    } catch (error) {
+      ctx.signal.throwIfAborted()
+      lost += ctx.now() - began
+      // Then it is the source, not a market.
+      if (lost > patience) throw error
+      ctx.log.warn(`Market ${id} cannot be looked at: ${(error as Error).message}`)
+    }
+  }
+  return markets
+}
+
 /** Finds out what became of a trade that nobody brought to its end. */
-async function clearUp(execution: Execution, { broker }: Venue, ctx: TraderCtx): Promise<void> {
+async function clearUp(execution: Execution, brokerOf: () => Broker, ctx: TraderCtx): Promise<void> {
   const { id, stage, created_at } = execution
   if (stage !== 'unknown' && ctx.now() - created_at < abandonedAfter) return
   // Nothing was sent before it was written that it would be.
   if (stage === 'reserved') return ctx.db.write('release_execution', { id, reason: 'nobody went on with it', stage })
-  const outcome = await broker.reconcile(orderIn(execution), { signal: ctx.signal })
+  const outcome = await brokerOf().reconcile(orderIn(execution), { signal: ctx.signal })
   if (outcome.kind !== 'unknown') recordOutcome(execution, outcome, ctx)
 }
 
-async function act(execution: Execution, verdict: ReturnType<typeof judge>, venue: Venue, tally: Tally, ctx: TraderCtx): Promise<void> {
+async function act(
+  execution: Execution,
+  verdict: ReturnType<typeof judge>,
+  venueOf: () => Venue,
+  tally: Tally,
+  ctx: TraderCtx,
+): Promise<void> {
   switch (verdict.kind) {
     case 'settle':
       return book(execution, verdict.settled, verdict.reason, ctx)
@@ -124,7 +155,7 @@ async function act(execution: Execution, verdict: ReturnType<typeof judge>, venu
       const before = ctx.state.watches[execution.id]
       const isTime = tally.sales < mostSales
       if (isTime) tally.sales += 1
-      const settled = isTime ? await sellAll(execution, positionOf(execution), 'exit', venue, ctx) : undefined
+      const settled = isTime ? await sellAll(execution, positionOf(execution), 'exit', venueOf(), ctx) : undefined
       if (settled) return book(execution, settled, verdict.reason, ctx)
       note(execution, verdict.mark, tally, ctx)
       // It has lasted long enough already: the next look may sell at once.

@@ -60,7 +60,8 @@ describe('an open trade', () => {
   })
 
   test('is held while nobody knows more, or nobody would take all of it', () => {
-    expect(judge(read(), sight({ market: undefined }), exitDefaults)).toEqual({ kind: 'hold' })
+    const seen = { reason: 'stop_loss', looks: 1 } as const
+    expect(judge(read(), sight({ market: undefined, watch: seen }), exitDefaults)).toEqual({ kind: 'hold', watch: seen })
     expect(judge(read(), sight({ book: undefined }), exitDefaults)).toMatchObject({ kind: 'hold' })
     expect(judge(read(), sight({ book: bids('0.10', '6'), watch: { reason: 'stop_loss', looks: 5 } }), exitDefaults)).toMatchObject({
       kind: 'hold',

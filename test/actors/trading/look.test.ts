@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { lookAtAll } from '../../../actors/lib/trading/look.ts'
 import { type TraderCtx, type TraderState, traderArgs } from '../../../actors/lib/trading/trader-args.ts'
-import { now } from '../markets/build.ts'
+import { now, rawMarket } from '../markets/build.ts'
 import { openFolder } from './folder.ts'
 import { recordMarkets } from './ground.ts'
 
@@ -31,7 +31,10 @@ const fits = (row: Filter, filter: Filter) =>
   })
 
 /** Looks once, with every stop seen often enough; gives what was written, what is known afterwards and what was warned of. */
-async function looked(rows: readonly object[]) {
+async function looked(
+  rows: readonly object[],
+  { fails, answers = {} }: { readonly fails?: string; readonly answers?: Readonly<Record<string, unknown>> } = {},
+) {
   const written: string[] = []
   const warned: string[] = []
   const state = {
@@ -41,11 +44,19 @@ async function looked(rows: readonly object[]) {
   const ctx = {
     ...{ self: 'trader-1', now: () => now, signal: new AbortController().signal, step: (_: string, fn: () => unknown) => fn(), state },
     args: traderArgs.parse({}),
+    http: async (url: string) => {
+      const answer = answers[new URL(url).pathname]
+      const body = new Blob([JSON.stringify(answer ?? null)]).stream()
+      return { status: answer ? 200 : 400, ok: answer !== undefined, headers: {}, body }
+    },
     log: { info() {}, warn: (text: string) => warned.push(text) },
     db: {
       read: async (table: string, filter: Filter) =>
         table === 'trade_executions' ? rows.filter((row) => fits(row as Filter, filter)) : [],
-      write: (fn: string, { id }: { id: string }) => written.push(`${fn} ${id}`),
+      write(fn: string, { id }: { id: string }) {
+        if (id === fails) throw new Error('it breaks')
+        written.push(`${fn} ${id}`)
+      },
     },
   } as unknown as TraderCtx
   await lookAtAll(ctx)
@@ -63,4 +74,32 @@ test('a set of which one outcome was decided early is held, one of which a leg w
   }
   expect(await looked(legs('resolved'))).toMatchObject({ written: [], marks: ['e1', 'e2'] })
   expect(await looked(legs('stop_loss'))).toMatchObject({ written: ['settle_execution e1', 'settle_execution e2'] })
+})
+
+test('a trade that cannot be looked at keeps nobody from the others, and what was known of it stays', async () => {
+  await using folder = await openFolder()
+  const source = await recordMarkets(folder.path, [{}, {}])
+  const live = { broker: 'polyclaw', source }
+  const old = { status: 'pending', created_at: new Date(now - 3_600_000).toISOString() }
+  const rows = [
+    bought('failing', '101', { source }),
+    bought('sold', '102', { source }),
+    bought('unsent', '101', live, { ...old, stage: 'reserved' }),
+    bought('asked', '101', live, { ...old, stage: 'ordered' }),
+    bought('marked', '101', live),
+  ]
+  const { written, warned, watches } = await looked(rows, { fails: 'failing' })
+  expect(written).toEqual(['settle_execution sold', 'release_execution unsent'])
+  expect([watches, warned]).toEqual([
+    ['failing', 'asked', 'marked'],
+    ['The open trade in market 101 cannot be looked at: it breaks', ...Array(2).fill(expect.stringContaining('args.polyclaw is needed'))],
+  ])
+})
+
+test('a market that cannot be read keeps nobody from the others', async () => {
+  const rows = ['101', '102'].map((market) => bought(`of ${market}`, market, { source: 'polymarket' }))
+  const recorded = { '/books': [], '/markets/102': rawMarket({ id: '102', closed: true, outcomePrices: '["1", "0"]' }) }
+  const { written, warned, watches } = await looked(rows, { answers: recorded })
+  const failed = 'Market 101 cannot be looked at: https://gamma-api.polymarket.com/markets/101: status 400'
+  expect([written, watches, warned]).toEqual([['settle_execution of 102'], ['of 101'], [failed]])
 })
