@@ -104,16 +104,23 @@ export interface Colleague {
   readonly agent_id: string
   readonly status: string
   readonly health_status: string
+  /** Of its code; agents of other programs have none. */
+  readonly version: string | null
 }
 
-/** Whether this trader looks after an execution: its own, and the first one alive also those of traders that are gone. */
+/**
+ * Whether this trader looks after an execution: its own, and the first one at work also those of traders that are not: gone, stopped,
+ * paused or in quarantine. For the moment of a restart two may look: a stop takes several looks, and a trade ends once. Those of other
+ * programs cannot read what ours have written, and look after none of it.
+ */
 export function isMine({ executed_by: by }: Pick<Execution, 'executed_by'>, self: string, traders: readonly Colleague[]): boolean {
   if (by === self) return true
-  const alive = traders
-    .filter(({ status, health_status }) => status !== 'offline' && health_status !== 'stale')
-    .map(({ agent_id }) => agent_id)
-  const known = traders.find(({ agent_id }) => agent_id === by)
-  // Offline for a moment is a restart; stale is gone.
-  if (by !== null && known !== undefined && known.health_status !== 'stale') return false
-  return [...alive, self].toSorted()[0] === self
+  const working = traders.filter(isAtWork).map(({ agent_id }) => agent_id)
+  if (by !== null && working.includes(by)) return false
+  return [...working, self].toSorted()[0] === self
+}
+
+/** Whoever is paused or in quarantine is in error, while its lease is held and its heartbeat fresh. */
+function isAtWork({ status, health_status, version }: Colleague): boolean {
+  return version !== null && status !== 'offline' && status !== 'error' && health_status !== 'stale'
 }

@@ -89,18 +89,18 @@ describe('an open trade', () => {
     expect(judge(other, sight(dear), exitDefaults)).toMatchObject({ kind: 'sell' })
   })
 
-  test('belongs to who made it, or to the first that lives once that one is gone', () => {
-    const agent = (agent_id: string, status = 'idle', health_status = 'healthy') => ({ agent_id, status, health_status })
-    const traders = [agent('trader-1'), agent('trader-2'), agent('trader-3', 'offline', 'stale'), agent('trader-4', 'offline')]
-    const by = (executed_by: string) => ['trader-1', 'trader-2'].map((self) => isMine({ executed_by }, self, traders))
-    expect([by('trader-2'), by('trader-3'), by('trader-4'), by('nobody')]).toEqual([
-      ...[
-        [false, true],
-        [true, false],
-        [false, false],
-        [true, false],
-      ],
-    ])
+  test('belongs to who made it, or to the first of ours at work once that one is not', () => {
+    const agent = (agent_id: string, status = 'idle', health_status = 'healthy', version: string | null = 'v1') => {
+      return { agent_id, status, health_status, version }
+    }
+    const traders = [
+      ...[agent('trader-1'), agent('trader-2', 'blocked'), agent('trader-3', 'working', 'stale'), agent('trader-4', 'offline')],
+      // Paused or in quarantine; and one in Python.
+      ...[agent('a-parked', 'error'), agent('a-python', 'working', 'healthy', null)],
+    ]
+    const by = (executed_by: string) => ['trader-1', 'trader-2'].filter((self) => isMine({ executed_by }, self, traders))
+    const makers = ['trader-1', 'trader-2', 'trader-3', 'trader-4', 'a-parked', 'nobody']
+    expect(makers.map(by)).toEqual([['trader-1'], ['trader-2'], ...Array(4).fill(['trader-1'])])
   })
 
   test('as a leg of a set goes to who made the first leg, also when another trader made the last', () => {
