@@ -17,6 +17,8 @@ const rows = z.array(
 type Row = z.output<typeof rows>[number]
 
 const pace = { first: 2_000, most: 5 * 60_000 }
+/** Ms after the deadline. The marketplace takes what is late, and a night without it must not cost the work. */
+const givenUpAfter = 86_400_000
 
 /** Delivers what is done of the given work, and says what failed. */
 export async function deliverDone(ctx: Ctx, market: Marketplace, served: Registered, which: (won: Won) => boolean): Promise<void> {
@@ -73,11 +75,17 @@ async function afterRefusal(ctx: Ctx, market: Marketplace, { serverId }: Registe
     if (job.kind === 'ok' && job.value.result?.executed_by === serverId) return delivered(ctx, won, 'it had arrived before')
     if (job.kind === 'ok' && job.value.status !== 'assigned') return lose(ctx, won, `the job is ${job.value.status}`)
   }
-  if (answer.kind === 'refused' && answer.status === 422)
-    return keepFailure(ctx, won, `the marketplace takes no such result: ${answer.detail}`)
+  if (answer.kind === 'refused' && (answer.status === 413 || answer.status === 422))
+    return keepFailure(ctx, won, `the marketplace takes no such result: ${answer.status} ${answer.detail}`)
+  again(ctx, won, answer, 'it could not be delivered')
+}
+
+/** Tries once more, later each time, until a day after the deadline: then nobody waits for it, and its agent may win something else. */
+function again(ctx: Ctx, won: Won, answer: Answer<unknown>, what: string): void {
+  const reason = answer.kind === 'refused' ? `${answer.status} ${answer.detail}` : answer.kind === 'away' ? answer.reason : ''
+  if (ctx.now() > won.deadline + givenUpAfter) return keepFailure(ctx, won, `${what}: ${reason}`)
   const { times, until } = later(won.tries, ctx.now(), { ...pace, chance: Math.random() })
   ctx.state = { ...ctx.state, won: ctx.state.won.map((one) => (one.key === won.key ? { ...one, tries: times, nextAt: until } : one)) }
-  const reason = answer.kind === 'refused' ? `${answer.status} ${answer.detail}` : answer.kind === 'away' ? answer.reason : ''
   ctx.log.warn(`${won.agent} could not deliver yet: ${reason}`, { job_id: won.jobId })
   ctx.after(Math.ceil(until - ctx.now()), 'finished', { key: won.key }, { name: `deliver ${won.key}` })
 }
@@ -87,15 +95,26 @@ async function fail(ctx: Ctx, market: Marketplace, served: Registered, won: Won,
     case 'keep':
       return keepFailure(ctx, won, reason)
     case 'tell': {
-      // Today's server answers an error to every failure, and leaves the job assigned: that is no reason to say it again.
       const answer = await market.submit(won.jobId, submission(served, false, reason))
-      return keepFailure(ctx, won, answer.kind === 'ok' ? reason : `${reason} (the marketplace did not take the failure)`)
+      if (answer.kind === 'away') return again(ctx, won, answer, reason)
+      // Today's server answers an error to every failure, and leaves the job assigned: that is no reason to say it again.
+      const isTold = await hasArrived(market, served, won, answer)
+      return keepFailure(ctx, won, isTold ? reason : `${reason} (the marketplace did not take the failure)`)
     }
     case 'report': {
       const answer = await market.submit(won.jobId, submission(served, true, failureReport(reason)))
-      return keepFailure(ctx, won, answer.kind === 'ok' ? `${reason} (reported)` : reason)
+      if (answer.kind === 'away' || (answer.kind === 'refused' && answer.status >= 500)) return again(ctx, won, answer, reason)
+      return keepFailure(ctx, won, (await hasArrived(market, served, won, answer)) ? `${reason} (reported)` : reason)
     }
   }
+}
+
+/** Whether it was taken, now or at an attempt whose answer was lost. */
+async function hasArrived(market: Marketplace, { serverId }: Registered, { jobId }: Won, answer: Answer<unknown>): Promise<boolean> {
+  if (answer.kind === 'ok') return true
+  if (answer.kind !== 'refused' || answer.status !== 400) return false
+  const job = await market.job(jobId)
+  return job.kind === 'ok' && job.value.result?.executed_by === serverId
 }
 
 /** A result that nobody can take for one. */
