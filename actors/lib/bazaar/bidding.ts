@@ -8,6 +8,8 @@ const over = new Set(['rejected', 'withdrawn', 'cancelled'])
 const approvalFrom = 10
 /** Ms after which a bid that nobody saw arrive did not. */
 const unsureFor = 60_000
+/** Ms after which a bid that nobody decided on is not asked about any more; if it is won all the same, the list of assignments tells. */
+const forgottenAfter = 86_400_000
 
 export interface Rules {
   /** Bids that need an approval are wanted, too. */
@@ -64,7 +66,9 @@ export function fateOf(bid: OpenBid, job: MarketJob | null, agentId: string, now
   if (own === undefined) {
     return bid.bidId === null && now - bid.at < unsureFor ? { kind: 'open', bidId: null } : { kind: 'lost', reason: 'the bid is not there' }
   }
-  return over.has(own.status) ? { kind: 'lost', reason: `the bid was ${own.status}` } : { kind: 'open', bidId: own.bid_id }
+  if (over.has(own.status)) return { kind: 'lost', reason: `the bid was ${own.status}` }
+  if (now - bid.at >= forgottenAfter) return { kind: 'lost', reason: 'nobody has decided on it for a day' }
+  return { kind: 'open', bidId: own.bid_id }
 }
 
 /** What makes a job another one to judge. */

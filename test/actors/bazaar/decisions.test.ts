@@ -93,6 +93,9 @@ test('tells what became of a bid by its job', () => {
     fate({}, { ...bid, bidId: null }, 60_000),
     fate(with_('pending'), { ...bid, bidId: null }, 90_000),
   ]).toEqual(['open', 'open', 'won', 'lost', 'lost', 'lost', 'lost', 'lost', 'open', 'lost', 'open'])
+  const day = 86_400_000
+  expect([fate(with_('pending'), bid, day - 1), fate(with_('pending'), bid, day)]).toEqual(['open', 'lost'])
+  expect(fate({ ...with_('pending'), status: 'assigned', assigned_agent_id: 'me' }, bid, day)).toBe('won')
   const twice = job({ bids: ['cancelled', 'pending', 'cancelled'].map((status, at) => ({ bid_id: `b${at}`, agent_id: 'me', status })) })
   expect(ownBid(twice, 'me')?.bid_id).toBe('b1')
 })
