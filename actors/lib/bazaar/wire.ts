@@ -55,12 +55,16 @@ export const anything = z.unknown()
 
 const refusal = z.object({ detail: z.unknown() })
 
-/** What an error says, in a line: a text, or a list of what is wrong with the request. */
+/** What an error says, in a line that the database takes: a text, or a list of what is wrong with the request. */
 export function detailOf(body: string): string {
+  return textOf(body).slice(0, 300).toWellFormed().replaceAll('\0', '')
+}
+
+function textOf(body: string): string {
   try {
     const { detail } = refusal.parse(JSON.parse(body))
-    return (typeof detail === 'string' ? detail : JSON.stringify(detail)).slice(0, 300)
+    return typeof detail === 'string' ? detail : JSON.stringify(detail)
   } catch {
-    return body.slice(0, 300)
+    return body
   }
 }

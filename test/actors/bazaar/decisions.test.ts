@@ -9,7 +9,7 @@ import { secondsIn } from '../../../actors/lib/bazaar/registration.ts'
 import { settings } from '../../../actors/lib/bazaar/settings.ts'
 import { end, firstState, later, type State, seenAgain } from '../../../actors/lib/bazaar/state.ts'
 import { placeholderWallet } from '../../../actors/lib/bazaar/wallet.ts'
-import { jobList, marketJob } from '../../../actors/lib/bazaar/wire.ts'
+import { detailOf, jobList, marketJob } from '../../../actors/lib/bazaar/wire.ts'
 import { evaluateByWords, soundEvaluation, wordsIn } from '../../../actors/lib/bazaar/words.ts'
 
 const profile: Profile = {
@@ -149,6 +149,13 @@ test('no text that somebody posts is more than a message takes', () => {
   const asked = JSON.stringify(Array(10).fill(told))
   expect([asked.length < 2 ** 20, asked.includes('\\u0000'), told.description.isWellFormed()]).toEqual([true, false, true])
   expect(jobList.parse({ jobs: [{ job_id: 'a b\n', budget_usd: 1, status: 'posted' }] })).toEqual([])
+})
+
+test('what an error says is told as a text that the database takes', () => {
+  const half = `\0${'x'.repeat(298)}\u{1f600}`
+  const told = `${'x'.repeat(298)}\ufffd`
+  expect([detailOf(half), detailOf(JSON.stringify({ detail: half })), detailOf('{"detail":"\\ud83d"}')]).toEqual([told, told, '\ufffd'])
+  expect(detailOf(JSON.stringify({ detail: [{ msg: 'no' }] }))).toBe('[{"msg":"no"}]')
 })
 
 test('reads durations, wallets, waits and results', () => {
