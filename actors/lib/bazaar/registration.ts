@@ -1,12 +1,14 @@
 import { goneAway } from './away.ts'
-import { type Ctx, marketOf, registeredOf } from './gateway.ts'
+import { type Ctx, marketOf, type Registered, registeredOf } from './gateway.ts'
 import type { Profile } from './job.ts'
-import { type Served, withAgent } from './state.ts'
+import { later, type Served, withAgent } from './state.ts'
 import { placeholderWallet } from './wallet.ts'
 
 /** The server takes one registration of an owner in ten seconds, from the beginning of the one before. */
 const coolDown = 10_000
 const jitter = 500
+/** After what may pass, though not soon. */
+const pause = { first: 10 * 60_000, most: 60 * 60_000 }
 
 /** Takes an agent on, or what is new about it; a changed one is registered again, which changes what the marketplace knows. */
 export function meet(ctx: Ctx, profile: Profile): void {
@@ -18,21 +20,39 @@ export function meet(ctx: Ctx, profile: Profile): void {
 
 /** Registers the next agent that is not, and comes back for the one after it. */
 export async function registerNext(ctx: Ctx): Promise<void> {
-  const next = Object.values(ctx.state.agents).find(({ serverId, refused }) => serverId === null && refused === null)
+  for (const served of unregistered(ctx)) {
+    const twin = twinOf(ctx, served)
+    if (twin !== undefined) standBack(ctx, served, `it has the wallet of ${twin.profile.agent}, and the marketplace takes both for one`)
+  }
+  const [next] = unregistered(ctx)
   if (next === undefined) return
-  const wallet = walletOf(ctx, next.profile)
-  const twin = registeredOf(ctx.state).find(({ profile }) => sameWallet(walletOf(ctx, profile), wallet))
-  if (twin !== undefined) return refuse(ctx, next, `it has the wallet of ${twin.profile.agent}, and the marketplace takes both for one`)
-  const wait = Math.max(ctx.state.registerAt, ctx.state.away.until) - ctx.now()
+  const wait = Math.max(waitOf(next), ctx.state.registerAt, ctx.state.away.until) - ctx.now()
   if (wait > 0) return soon(ctx, wait)
-  await register(ctx, next, wallet)
+  await register(ctx, next, walletOf(ctx, next.profile))
   registerOthers(ctx)
 }
 
 /** Sees to it that everybody is registered who is not yet. */
 export function registerOthers(ctx: Ctx): void {
-  const isOpen = Object.values(ctx.state.agents).some(({ serverId, refused }) => serverId === null && refused === null)
-  if (isOpen) soon(ctx, 0)
+  const [next] = unregistered(ctx)
+  if (next !== undefined) soon(ctx, waitOf(next) - ctx.now())
+}
+
+/** Who is still to be registered, in the order in which that may be tried; who stood back for a twin comes last. */
+function unregistered(ctx: Ctx): readonly Served[] {
+  const open = Object.values(ctx.state.agents).filter(
+    (served) => served.serverId === null && (served.refused === null || !twinOf(ctx, served)),
+  )
+  return open.sort((one, other) => waitOf(one) - waitOf(other) || Number(one.refused !== null) - Number(other.refused !== null))
+}
+
+function waitOf({ waits }: Served): number {
+  return waits?.until ?? 0
+}
+
+function twinOf(ctx: Ctx, { profile: own }: Served): Registered | undefined {
+  const wallet = walletOf(ctx, own)
+  return registeredOf(ctx.state).find(({ profile }) => sameWallet(walletOf(ctx, profile), wallet))
 }
 
 /** Forgets an agent's registration; it is registered again. */
@@ -51,8 +71,9 @@ async function register(ctx: Ctx, served: Served, wallet_address: string): Promi
   })
   const chance = Math.random() * jitter
   if (answer.kind === 'ok') {
+    const { waits: _, ...registered } = served
     ctx.state = {
-      ...withAgent(ctx.state, { ...served, serverId: answer.value.agent_id }),
+      ...withAgent(ctx.state, { ...registered, serverId: answer.value.agent_id, refused: null }),
       registerAt: began + coolDown + chance,
       away: { times: 0, until: 0 },
     }
@@ -64,14 +85,18 @@ async function register(ctx: Ctx, served: Served, wallet_address: string): Promi
   if (answer.kind === 'away') return goneAway(ctx, answer.reason)
   const wait = answer.status === 429 ? secondsIn(answer.detail) : 3 * coolDown
   ctx.state = { ...ctx.state, registerAt: ctx.now() + wait + chance }
-  if (answer.status === 400) return refuse(ctx, served, answer.detail)
-  ctx.log.info(`${agent} is not registered yet: ${answer.status} ${answer.detail}`)
+  // A model that the server cannot reach is one of its reasons: that passes, and what does not is worth an hour's question.
+  if (answer.status === 400) {
+    const waits = later(served.waits?.times ?? 0, ctx.now(), { ...pause, chance: Math.random() })
+    ctx.state = withAgent(ctx.state, { ...served, refused: null, waits })
+    ctx.log.warn(`${agent} takes local jobs only for now: ${answer.detail}`)
+  } else ctx.log.info(`${agent} is not registered yet: ${answer.status} ${answer.detail}`)
 }
 
-function refuse(ctx: Ctx, served: Served, reason: string): void {
+function standBack(ctx: Ctx, served: Served, reason: string): void {
+  if (served.refused !== null) return
   ctx.log.warn(`${served.profile.agent} takes local jobs only: ${reason}`)
   ctx.state = withAgent(ctx.state, { ...served, refused: reason })
-  soon(ctx, 0)
 }
 
 function soon(ctx: Ctx, wait: number): void {

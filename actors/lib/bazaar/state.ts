@@ -9,6 +9,8 @@ export interface Served {
   readonly refused: string | null
   /** Since when it does not run, in ms since 1970. */
   readonly goneAt: number | null
+  /** What the marketplace said no to, for a reason that may pass: how often, and until when it is left alone. */
+  readonly waits?: { readonly times: number; readonly until: number }
 }
 
 /** A bid that may still be won. */
