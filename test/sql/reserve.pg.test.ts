@@ -68,6 +68,36 @@ describe('reserve_execution', () => {
     expect(used).toEqual({ today: 9, market: 2, event: 4, open: 9, pnl: 0 })
   })
 
+  test('tells the money of one platform from that of another, and the limits of all', async () => {
+    for (const [market_id, source] of [
+      ['m1', undefined],
+      ['m2', 'polymarket'],
+      ['m3', 'simulated:1?speed=2'],
+      ['m4', 'replay:/tmp/a'],
+    ]) {
+      const details = source === undefined ? null : { broker: 'paper', source }
+      const open = await reserve({ market_id, amount: 1, details })
+      const { execution_id: id } = await reserve({ market_id, amount: 2, details })
+      await call(sql, 'record_execution', { id, stage: 'filled' })
+      await call(sql, 'settle_execution', { id, pnl: market_id === 'm3' ? -2 : 0.5 })
+      expect(open).toMatchObject({ verdict: 'ok' })
+    }
+    const of = (args: object) => call(sql, 'trading_exposure', args)
+    const all = { today: 12, market: 0, event: 0 }
+    expect([
+      await of({}),
+      await of({ platform: 'polymarket' }),
+      await of({ platform: 'simulated' }),
+      await of({ platform: 'replay' }),
+    ]).toEqual([
+      { ...all, open: 4, pnl: -0.5 },
+      { ...all, open: 2, pnl: 1 },
+      { ...all, open: 1, pnl: -2 },
+      { ...all, open: 1, pnl: 0.5 },
+    ])
+    expect(await of({ platform: 'simulated', broker: 'polyclaw' })).toEqual({ ...all, open: 0, pnl: 0 })
+  })
+
   test('lets the legs of one basket share an opportunity, and nothing else', async () => {
     const { opportunity_id } = await call(sql, 'publish_opportunity', { opportunity: sample, job: null })
     const leg = (args: object) => reserve({ opportunity_id, amount: 1, details: { basket: 'b' }, ...args })

@@ -8,7 +8,7 @@ import type { MarketSource } from '../markets/source.ts'
 import type { Opinion } from '../markets/strategies/strategy.ts'
 import { fallback, parseSourceName, type SourceSpec } from './source-name.ts'
 
-export { isSimulatedName, mayOpen, sourceName } from './source-name.ts'
+export { mayOpen, platformOf, sourceName } from './source-name.ts'
 
 export interface OpenOptions {
   /** The turn's ctx.http; only the live source uses it. */

@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import type { Leg, Opportunity, StrategyName } from '../markets/strategies/strategy.ts'
 import { dollars, priceOf, shareCount } from '../markets/units.ts'
-import { isSimulatedName } from './source-name.ts'
+import { platformOf } from './source-name.ts'
 
 /** Ids of the exchange are decimal; what is anything else is somebody's text, and goes no further. */
 export const marketId = z.string().regex(/^\d{1,20}$/)
@@ -45,7 +45,6 @@ export type DeepResearch = z.output<typeof deepResearch>
 
 /** What `details` of an opportunity of ours holds. */
 export const opportunityDetails = z.looseObject(ours)
-export type OpportunityDetails = z.output<typeof opportunityDetails>
 
 /** What was found, with what has to be known to publish it. */
 export interface Discovery {
@@ -93,11 +92,6 @@ export function publication({ id, finding, source, question, by, eventId, expire
     // A job that is repeated buys nothing twice, so a process may die of anything a few times.
     job: { max_attempts: 10, payload: details },
   }
-}
-
-/** Other programs read the platform: what is not real must not look like it. */
-function platformOf(source: string): string {
-  return isSimulatedName(source) ? 'simulated' : source === 'polymarket' ? 'polymarket' : 'replay'
 }
 
 function averageOf({ cost, shares }: Leg): number {

@@ -47,6 +47,11 @@ export function isSimulatedName(name: string): boolean {
   return parseSourceName(name)?.kind === 'simulated'
 }
 
+/** What kind of market it is, also for other programs: what is not real must not look like it, nor share its money. */
+export function platformOf(name: string): 'polymarket' | 'replay' | 'simulated' {
+  return isSimulatedName(name) ? 'simulated' : name === 'polymarket' ? 'polymarket' : 'replay'
+}
+
 /** For the args of an actor. */
 export const sourceName = z.string().refine((name) => parseSourceName(name) !== undefined, {
   error: 'expected auto, polymarket, replay:<folder> or simulated:<seed>',

@@ -3,7 +3,7 @@ import { type Broker, type Outcome, refused } from '../markets/broker.ts'
 import { dollars, shareCount } from '../markets/units.ts'
 import { brokerFor, cliFor, mayStillAct, openBroker } from './brokers.ts'
 import { type Execution, positionOf, readExecutions } from './execution.ts'
-import { mayOpen, openSource } from './market-source.ts'
+import { mayOpen, openSource, platformOf } from './market-source.ts'
 import { offerOf } from './offer.ts'
 import type { ExecuteTrade } from './opportunity.ts'
 import { recordOutcome, sendOnce } from './order.ts'
@@ -81,7 +81,7 @@ async function decide(offer: Offer, job: ExecuteTrade, ctx: TraderCtx): Promise<
   const opened = await openSource(offer.source, { http: ctx.http, signal: ctx.signal, clock: ctx.now })
   const { name } = brokerFor(ctx.args, opened.name)
   for (let attempt = 1; ; attempt++) {
-    const account = await readAccount(offer, name, ctx)
+    const account = await readAccount(offer, { broker: name, platform: platformOf(opened.name) }, ctx)
     const halt = haltReason(account, ctx.args) ?? (await coolingReason(offer, ctx))
     if (account === undefined || halt !== undefined) return refuse(offer, halt ?? 'config_missing', ctx)
     const scene = await sceneOf(offer, opened.source, { signal: ctx.signal })
@@ -121,10 +121,15 @@ function fitted(orders: readonly Planned[], broker: Broker, { limits, used }: Ac
   })
 }
 
-async function readAccount({ marketId, eventId }: Offer, broker: string, ctx: TraderCtx): Promise<Account | undefined> {
+/** The money is that of one broker on one kind of market: what a simulation has lost keeps nobody from trading on the exchange. */
+async function readAccount(
+  { marketId, eventId }: Offer,
+  money: { readonly broker: string; readonly platform: string },
+  ctx: TraderCtx,
+): Promise<Account | undefined> {
   const config = await ctx.db.read('system_config')
   const event = eventId === undefined ? {} : { event_id: eventId }
-  const exposure = await ctx.db.call('trading_exposure', { market_id: marketId, ...event, broker })
+  const exposure = await ctx.db.call('trading_exposure', { market_id: marketId, ...event, ...money })
   const foreign = ctx.args.sharesWallet ? await foreignPositions(ctx) : []
   return accountOf(config, exposure, { bankroll: ctx.args.bankroll, marketId, foreign })
 }

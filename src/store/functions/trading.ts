@@ -131,7 +131,14 @@ export const tradingFunctions = {
     result: z.object({ expired: z.int() }),
   },
   trading_exposure: {
-    args: argsOf(z.object({ market_id: z.string().optional(), event_id: z.string().optional(), broker: z.string().optional() })),
+    args: argsOf(
+      z.object({
+        market_id: z.string().optional(),
+        event_id: z.string().optional(),
+        broker: z.string().optional(),
+        platform: z.enum(['polymarket', 'replay', 'simulated']).optional(),
+      }),
+    ),
     result: z.object({ today: z.number(), market: z.number(), event: z.number(), open: z.number(), pnl: z.number() }),
   },
   record_performance: {

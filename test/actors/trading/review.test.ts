@@ -4,6 +4,8 @@ import { anyMarket } from '../../../actors/lib/markets/tradable.ts'
 import { offerOf } from '../../../actors/lib/trading/offer.ts'
 import { accountOf, haltReason } from '../../../actors/lib/trading/purse.ts'
 import { type Offer, type Purse, review, type Scene, staleReason } from '../../../actors/lib/trading/review.ts'
+import { trade } from '../../../actors/lib/trading/trade.ts'
+import { type TraderCtx, traderArgs } from '../../../actors/lib/trading/trader-args.ts'
 import { book, market, now } from '../markets/build.ts'
 
 const id = '0c64a4f2-3b0d-4c53-9e0f-4b6f0a2f9d11'
@@ -118,6 +120,32 @@ describe('before the market is asked', () => {
     expect([of(-24.9), of(-25), of(0, []), of(0, config({ trading_enabled: false }))]).toEqual([
       ...[undefined, 'max_drawdown', 'config_missing', 'trading_disabled'],
     ])
+  })
+
+  test('the money is that of its kind of market, so that no simulation decides what the exchange may take', async () => {
+    const asked: unknown[] = []
+    for (const source of ['polymarket', 'simulated:1']) {
+      const row = {
+        id,
+        market_id: '101',
+        side: 'YES',
+        status: 'pending',
+        current_price: 0.5,
+        edge: 0.2,
+        confidence: 0.75,
+        details: { source },
+      }
+      const ctx = {
+        ...{ self: 't', now: () => now, signal: new AbortController().signal, args: traderArgs.parse({ market: source }) },
+        db: {
+          read: async (table: string) => (table === 'trade_opportunities' ? [row] : []),
+          call: async (_: string, args: object) => asked.push(args) && unused,
+          write() {},
+        },
+      } as unknown as TraderCtx
+      await trade({ opportunity_id: id, market_id: '101', side: 'YES' }, ctx).catch(() => undefined)
+    }
+    expect(asked).toEqual(['polymarket', 'simulated'].map((platform) => ({ market_id: '101', broker: 'paper', platform })))
   })
 
   test('what a shared wallet holds counts as exposure', () => {
