@@ -8,6 +8,7 @@ import {
   dailyRows,
   dayOf,
   endedPeriods,
+  endedSince,
   executionRows,
   opportunityRows,
   performanceRows,
@@ -48,7 +49,6 @@ const sql = [
   'trade_opportunities',
   'trade_executions',
   'sweep_rows',
-  'prune_rows',
   'record_performance',
 ] as const
 
@@ -142,10 +142,9 @@ function tellAlerts(ctx: Ctx, alerts: readonly Alert[], over: readonly string[])
   ctx.broadcast('Health Check', { text, findings }, { priority: isUrgent ? 'urgent' : 'high' })
 }
 
-/** Closes the books of what has ended, throws away what is old, and tells how the day went. The first check of all closes them too. */
+/** Closes the books of what has ended since the last check, and tells how the day went. The first check of all closes them too. */
 async function beginDay(ctx: Ctx, today: string, isSpeaker: boolean): Promise<void> {
-  for (const { period, day: of } of endedPeriods(today)) await ctx.db.call('record_performance', { period, day: of })
-  ctx.db.write('prune_rows')
+  for (const { period, day: of } of endedSince(ctx.state.day, today)) await ctx.db.call('record_performance', { period, day: of })
   const [{ day: yesterday } = { day: today }] = endedPeriods(today)
   if (!isSpeaker || ctx.state.day === null) return
   const summary = await summarize(ctx, yesterday)

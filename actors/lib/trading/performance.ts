@@ -103,6 +103,17 @@ export function endedPeriods(today: string): readonly { readonly period: 'daily'
   ]
 }
 
+// Nobody reads further back.
+const mostDays = 62
+
+/** All periods that have ended since `last` was going on; after a pause of the team these are those of several days. */
+export function endedSince(last: string | null, today: string): ReturnType<typeof endedPeriods> {
+  const days = last === null ? 1 : Math.min(mostDays, Math.round((Date.parse(today) - Date.parse(last)) / day))
+  return Array.from({ length: Math.max(1, days) }, (_, at) => endedPeriods(dayOf(Date.parse(today) - at * day)))
+    .reverse()
+    .flat()
+}
+
 function textOf({ day: of, agents, jobs, opportunities, trades, exposure, isTradingEnabled, findings }: Omit<Summary, 'text'>): string {
   const { limit, today } = exposure
   return [

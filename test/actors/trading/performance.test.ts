@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { type DayRows, endedPeriods, summaryOf } from '../../../actors/lib/trading/performance.ts'
+import { type DayRows, endedPeriods, endedSince, summaryOf } from '../../../actors/lib/trading/performance.ts'
 
 const at = (time: string) => Date.parse(time)
 const rows: DayRows = {
@@ -51,4 +51,11 @@ test('a day closes its week and its month', () => {
     ['daily 2026-11-22', 'weekly 2026-11-22'],
     ['daily 2027-02-28', 'weekly 2027-02-28', 'monthly 2027-02-28'],
   ])
+})
+
+test('after a pause every day of it is closed, and no more than two months of them', () => {
+  const ended = (last: string | null) => endedSince(last, '2026-11-24').map(({ period, day }) => `${period} ${day}`)
+  expect(ended('2026-11-22')).toEqual(['daily 2026-11-22', 'weekly 2026-11-22', 'daily 2026-11-23'])
+  expect([ended('2026-11-23'), ended(null)]).toEqual([['daily 2026-11-23'], ['daily 2026-11-23']])
+  expect(ended('2020-01-01').filter((one) => one.startsWith('daily'))).toHaveLength(62)
 })
