@@ -47,6 +47,7 @@ test.each([
     /B/,
   ],
   ['YAML that is none', 'a.yaml', 'openapi: 3.1.0\ninfo: {', 'openapi', /\w/],
+  ['a wrong type of draft 6', 'a.json', '{"$schema":"http://json-schema.org/draft-06/schema#","type":"obect"}', 'json_schema', /allowed/],
   ['a wrong type', 'a.json', '{"$schema":"https://json-schema.org/draft/2020-12/schema","type":"obect"}', 'json_schema', /allowed/],
   ['a schema reference that leads nowhere', 'a.json', '{"properties":{"a":{"$ref":"#/$defs/b"}}}', 'json_schema', /resolve/],
   ['an unknown type', 'a.graphql', 'type Query { a: Foo }', 'graphql', /Unknown type "Foo"/],
@@ -60,6 +61,7 @@ test.each([
 })
 
 test.each([
+  ['a.json', '{"$schema":"http://json-schema.org/draft-06/schema#","type":"object"}'],
   ['a.json', '{"$schema":"http://json-schema.org/draft-07/schema#","type":"object"}'],
   ['a.json', '{"$schema":"https://json-schema.org/draft/2019-09/schema","type":"object"}'],
   ['a.graphql', 'type Query { a: Int }'],
