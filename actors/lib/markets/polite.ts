@@ -22,6 +22,8 @@ export interface PoliteOptions {
   readonly fetch: Fetch
   /** Ms between the starts of two requests. */
   readonly spacing: number
+  /** Shared by several who ask the same exchange; it goes before the spacing. */
+  readonly pace?: Pace
   /** Ms for one attempt. */
   readonly timeout: number
   readonly attempts: number
@@ -44,12 +46,13 @@ export interface Ask {
 const passing = new Set([408, 425, 429, 500, 502, 503, 504])
 const longestWait = 30_000
 
-/** Asks for JSON, one request after the other and never in a hurry; 404 is undefined. A refusal for where we are is final: nobody goes around it. */
-export function createPolite(options: PoliteOptions): (url: string, ask?: Ask) => Promise<unknown> {
-  const { spacing, attempts, wait = (ms, signal) => setTimeout(ms, undefined, signal && { signal }) } = options
-  let free: Promise<unknown> = Promise.resolve()
+/** Lets one after the other begin, each its time after the one before. */
+export type Pace = (signal?: AbortSignal) => Promise<void>
 
-  async function slot(signal?: AbortSignal): Promise<void> {
+/** A pace of its own: so many ms between two beginnings. */
+export function createPace(spacing: number, wait: PoliteOptions['wait'] = pause): Pace {
+  let free: Promise<unknown> = Promise.resolve()
+  return async (signal) => {
     const turn = free
     let open: () => void = () => undefined
     free = new Promise<void>((resolve) => {
@@ -60,7 +63,15 @@ export function createPolite(options: PoliteOptions): (url: string, ask?: Ask) =
     wait(spacing).then(open, open)
     signal?.throwIfAborted()
   }
+}
 
+async function pause(ms: number, signal?: AbortSignal): Promise<void> {
+  await setTimeout(ms, undefined, signal && { signal })
+}
+
+/** Asks for JSON, one request after the other and never in a hurry; 404 is undefined. A refusal for where we are is final: nobody goes around it. */
+export function createPolite(options: PoliteOptions): (url: string, ask?: Ask) => Promise<unknown> {
+  const { spacing, attempts, wait = pause, pace: slot = createPace(spacing, wait) } = options
   return async (url, ask = {}) => {
     for (let attempt = 1; ; attempt++) {
       await slot(ask.signal)

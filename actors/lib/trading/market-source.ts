@@ -1,5 +1,5 @@
 import { ActorError, type Http } from 'troupe/actor'
-import type { Fetch } from '../markets/polite.ts'
+import { createPace, type Fetch, politeDefaults } from '../markets/polite.ts'
 import { createPolymarket } from '../markets/polymarket.ts'
 import { type Recording, readRecording } from '../markets/recording.ts'
 import { createReplay, spanOf } from '../markets/replay.ts'
@@ -30,6 +30,8 @@ export interface OpenSource {
   readonly opinion?: (marketId: string) => Promise<Opinion | undefined>
 }
 
+// One for all turns of a thread: each opens the exchange anew, some twice, and would start in a hurry.
+const pace = createPace(politeDefaults.spacing)
 // A recording is read once a thread: it may be large, and never changes.
 const recordings = new Map<string, Recording>()
 
@@ -61,7 +63,7 @@ async function openAuto(options: OpenOptions): Promise<OpenSource> {
 }
 
 function live({ http, clock = Date.now }: OpenOptions): MarketSource {
-  return createPolymarket({ fetch: fetchOver(http), now: clock })
+  return createPolymarket({ fetch: fetchOver(http), now: clock, pace })
 }
 
 /** Stands at the end of what was recorded, or runs from its beginning, `speed` times as fast, since the moment that the name says. */

@@ -1,5 +1,6 @@
 import { setTimeout } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
+import { createPace } from '../../../actors/lib/markets/polite.ts'
 import { createPolymarket, polymarketOrigins } from '../../../actors/lib/markets/polymarket.ts'
 import { allPages } from '../../../actors/lib/markets/source.ts'
 import { now, rawMarket } from './build.ts'
@@ -68,6 +69,15 @@ describe('the live source', () => {
     ])
     expect([(await source.market('101'))?.id, await source.market('404')]).toEqual(['101', undefined])
     expect([waits, asked.length]).toEqual([[200, 7_000, 200, 2_000, 200, 200], 4])
+  })
+
+  test('keeps one pace with another that is opened beside it, also for how it is', async () => {
+    const waits: number[] = []
+    const pace = createPace(200, async (ms) => void waits.push(ms))
+    const fetch = async () => new Response(JSON.stringify({ markets: [rawMarket()] }))
+    const [one, other] = [createPolymarket({ fetch, pace }), createPolymarket({ fetch, pace })]
+    await Promise.all([one.markets(), other.markets(), other.health()])
+    expect(waits).toEqual([200, 200, 200])
   })
 
   test('fails with a reason when the exchange does not answer, refuses, or answers something else', async () => {
