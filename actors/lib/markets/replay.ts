@@ -14,33 +14,11 @@ export interface ReplayOptions {
   readonly quotedShares?: Shares
 }
 
-/** A recorded market source; besides what every source does it tells when its recording begins and ends. */
-export interface Replay extends MarketSource {
-  readonly name: 'replay'
-  readonly begins: number
-  readonly ends: number
-}
-
-/** A clock that starts at a moment of the past and runs so many times as fast; 0 stands still. */
-export function virtualClock({
-  from,
-  speed,
-  clock = Date.now,
-}: {
-  readonly from: number
-  readonly speed: number
-  readonly clock?: () => number
-}) {
-  const started = clock()
-  return () => Math.floor(from + (clock() - started) * speed)
-}
-
 /**
  * Shows a recording as it was at `now`: the newest list entry of every market, the newest book of every token, and how a market ended only
  * once it had. Where no book was recorded it makes one of a single level from the quote and says so (`depth: 'quoted'`): its size is invented.
  */
-export function createReplay({ recording, now, quotedShares = 100 * oneShare }: ReplayOptions): Replay {
-  const { begins, ends } = spanOf(recording)
+export function createReplay({ recording, now, quotedShares = 100 * oneShare }: ReplayOptions): MarketSource {
   const state = stateOf(recording)
 
   function marketAt(id: string): Market | undefined {
@@ -74,8 +52,6 @@ export function createReplay({ recording, now, quotedShares = 100 * oneShare }: 
   return {
     name: 'replay',
     now,
-    begins,
-    ends,
     markets: async (options) => pageOf(openMarkets(), options),
     events: async (options) => pageOf(eventsNow(), options),
     async search(words, { limit = 20 } = {}) {

@@ -26,7 +26,6 @@ export type Sizing =
       readonly limit: Price
       readonly budget: Micro
       readonly edge: number
-      readonly expected: Walk
     }
   | { readonly kind: 'none'; readonly reason: NoSize; readonly edge?: number }
 
@@ -76,7 +75,6 @@ function decided({ probability, book, fees }: Stake, expected: Walk, edge: numbe
     limit: expected.fills.at(-1)?.price ?? 0,
     budget: worstOf(expected, fees),
     edge: edgeOf(probability, expected) ?? 0,
-    expected,
   }
 }
 

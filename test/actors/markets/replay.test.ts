@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { type Recording, readRecording } from '../../../actors/lib/markets/recording.ts'
-import { createReplay, spanOf, virtualClock } from '../../../actors/lib/markets/replay.ts'
+import { createReplay, spanOf } from '../../../actors/lib/markets/replay.ts'
 import { hasRecorded, recorded } from '../../recorded.ts'
 
 describe.skipIf(!hasRecorded)('replay', () => {
@@ -61,11 +61,4 @@ describe.skipIf(!hasRecorded)('replay', () => {
       [0.8865, 0.881, 0.912, 0.911],
     ])
   })
-})
-
-test('a virtual clock runs at any speed', () => {
-  let real = 1_000
-  const clocks = [0, 1, 60].map((speed) => virtualClock({ from: 5_000, speed, clock: () => real }))
-  real = 2_000
-  expect(clocks.map((clock) => clock())).toEqual([5_000, 6_000, 65_000])
 })
