@@ -16,7 +16,7 @@ import { isAlive } from './status.ts'
 import type { Input, Refusal, Waiter } from './team.ts'
 
 /** A request about one child of a team that is up. */
-export type Request = Extract<Input, { kind: 'add' | 'terminate' | 'restart' | 'delete' }>
+export type Request = Extract<Input, { kind: 'add' | 'terminate' | 'restart' | 'renew' | 'delete' }>
 
 /** Takes up a request at once, whatever else is going on; the reply comes when the child is where it should be. */
 export function onRequest(draft: Draft, request: Request): void {
@@ -30,6 +30,8 @@ export function onRequest(draft: Draft, request: Request): void {
       return terminate(draft, to, child)
     case 'restart':
       return restart(draft, to, child)
+    case 'renew':
+      return renew(draft, to, child)
     case 'delete':
       return remove(draft, to, child)
   }
@@ -64,6 +66,15 @@ function restart(draft: Draft, to: string, child: DraftChild): void {
   cancelWait(draft, child)
   draft.history = forgive(draft.history, child.spec)
   startFor(draft, { to, for: 'restart' }, child)
+}
+
+/** Gives a child, up or down, its place in the wave. Answered at once: a start that fails then is judged like any other. */
+function renew(draft: Draft, to: string, child: DraftChild): void {
+  if (child.todo === 'remove') return refuse(draft, to, 'not_found')
+  draft.history = forgive(draft.history, child.spec)
+  child.todo = isAlive(child.status) ? 'restart' : 'start'
+  if (child.todo === 'start') cancelWait(draft, child)
+  reply(draft, to, { kind: 'done' })
 }
 
 function remove(draft: Draft, to: string, child: DraftChild): void {

@@ -50,8 +50,11 @@ function handle(draft: Draft, input: Input): void {
     case 'add':
     case 'terminate':
     case 'restart':
+    case 'renew':
     case 'delete':
       return onRequest(draft, input)
+    case 'outdated':
+      return withChild(findChild(draft, input.id), onOutdated)
     case 'ready':
       return withChild(findIncarnation(draft, input), (child) => onReady(draft, child))
     case 'ignored':
@@ -84,6 +87,12 @@ function onReady(draft: Draft, child: DraftChild): void {
   else clearTimer(draft, child)
   emitOf(draft, 'child:started', child)
   answer(draft, child, () => ({ kind: 'done' }))
+}
+
+/** Nobody asked for it, so nobody is told, and what the child has against it stays. */
+function onOutdated(child: DraftChild): void {
+  const isUp = child.status === 'starting' || child.status === 'running'
+  if (isUp && (child.todo === undefined || child.todo === 'start')) child.todo = 'restart'
 }
 
 function onFired(draft: Draft, child: DraftChild, at: number): void {

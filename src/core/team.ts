@@ -62,7 +62,10 @@ export type Input =
   | { readonly kind: 'kill' }
   | { readonly kind: 'apply'; readonly to: string; readonly spec: TeamSpec }
   | { readonly kind: 'add'; readonly to: string; readonly spec: ChildSpec }
-  | { readonly kind: 'terminate' | 'restart' | 'delete'; readonly to: string; readonly id: string }
+  /** `restart` is for a child that is down, `renew` for any: it is stopped, if need be, and started again. */
+  | { readonly kind: 'terminate' | 'restart' | 'renew' | 'delete'; readonly to: string; readonly id: string }
+  /** What a child that is up has in memory counts no more: it starts again. */
+  | { readonly kind: 'outdated'; readonly id: string }
   | { readonly kind: 'ready' | 'ignored'; readonly id: string; readonly incarnation: number }
   | { readonly kind: 'exited'; readonly id: string; readonly incarnation: number; readonly exit: Exit; readonly detail?: string }
   /** A timer is due; `at` as it was set, so that one that was replaced in the meantime is known. */

@@ -118,7 +118,7 @@ export async function openParts(options: PartsOptions): Promise<Parts> {
     onClosed: engine.closed,
     onUp: versions.succeeded,
     onNotOurs: (id) => running.lose(id),
-    onRestart: (id) => running.renew(id),
+    onRestart: (id) => running.outdated(id),
     onJobsLeft: engine.leaveJobs,
     onJobDone: engine.jobDone,
   })

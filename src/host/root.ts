@@ -27,6 +27,7 @@ export type Root<Spec extends ChildSpec> = {
   terminate(id: string): Promise<Result>
   restart(id: string): Promise<Result>
   renew(id: string): Promise<Result>
+  outdated(id: string): void
   which(): TeamView[]
 }
 
@@ -94,7 +95,7 @@ export function createRoot<Spec extends ChildSpec>(options: RootOptions<Spec>): 
   }
 
   /** Who has to take up a command about a team or an agent. */
-  function ownerOf(id: string): Pick<Supervisor<Spec>, 'terminate' | 'restart' | 'renew'> {
+  function ownerOf(id: string): Pick<Supervisor<Spec>, 'terminate' | 'restart' | 'renew' | 'outdated'> {
     const teams = root.which().flatMap((team) => supervisors.get(team.id) ?? [])
     return teams.find((supervisor) => supervisor.which().some((child) => child.id === id)) ?? root
   }
@@ -113,6 +114,7 @@ export function createRoot<Spec extends ChildSpec>(options: RootOptions<Spec>): 
     terminate: (id) => ownerOf(id).terminate(id),
     restart: (id) => ownerOf(id).restart(id),
     renew: (id) => ownerOf(id).renew(id),
+    outdated: (id) => ownerOf(id).outdated(id),
     which: () => root.which().map(({ id, status }) => ({ id, status, children: supervisors.get(id)?.which() ?? [] })),
   }
 }

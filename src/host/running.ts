@@ -32,7 +32,7 @@ export type Running = {
   resume(id: string): Promise<void>
   isPaused(id: string): boolean
   /** What this process has in memory of an agent counts no more: it starts again, and nobody is blamed. */
-  renew(id: string): void
+  outdated(id: string): void
   lose(id: string): void
   stop(options: { readonly grace: number }): Promise<void>
   kill(): void
@@ -185,13 +185,12 @@ export function createRunning(options: RunningOptions): Running {
       throw new ActorError('CONFIG_INVALID', `"${id}" has no version to go back to`, { details: { id } })
     }
     paused.delete(id)
-    if (versions.resolve(wanted).version === before) {
-      const isParked = owner.which().some((team) => team.id === wanted.team && team.status === 'quarantined')
-      return requireDone(id, isParked ? await owner.restart(wanted.team) : await owner.renew(id))
-    }
     const { version, shutdown, startTimeout } = versions.resolve(wanted)
+    const isParked = owner.which().some((team) => team.id === wanted.team && team.status === 'quarantined')
+    if (version === before && isParked) return requireDone(id, await owner.restart(wanted.team))
     const up = launcher.settled(id, version, shutdown + startTimeout)
-    await Promise.all([serial.run(apply), up])
+    const begin = async () => (version === before ? requireDone(id, await owner.renew(id)) : serial.run(apply))
+    await Promise.all([up, begin()])
   }
 
   return {
@@ -215,8 +214,8 @@ export function createRunning(options: RunningOptions): Running {
       requireDone(id, await requireRoot(id).restart(id))
     },
     isPaused: (id) => paused.has(id),
-    renew(id) {
-      void root?.renew(id)
+    outdated(id) {
+      root?.outdated(id)
     },
     lose(id) {
       holdings.lose(id)

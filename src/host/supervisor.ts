@@ -66,8 +66,10 @@ export type Supervisor<Spec extends ChildSpec> = {
   restart(id: string): Promise<Result>
   /** Forgets a child that is down. */
   delete(id: string): Promise<Result>
-  /** Stops a child, whatever it is doing, and starts it again. */
+  /** Stops a child, whatever it is doing, and starts it again; answered when it is decided, not when it is done. */
   renew(id: string): Promise<Result>
+  /** What a child has in memory counts no more: it starts again, and nobody is blamed. */
+  outdated(id: string): void
   which(): ChildView[]
   readonly history: History
   /** Resolves when the team has ended, by itself or because it was stopped. */
@@ -188,8 +190,7 @@ export function createSupervisor<Spec extends ChildSpec>(options: SupervisorOpti
     return promise
   }
 
-  const ask = (kind: 'terminate' | 'restart' | 'delete') => (id: string) => request((to) => ({ kind, to, id }))
-  const [terminate, restart] = [ask('terminate'), ask('restart')]
+  const ask = (kind: 'terminate' | 'restart' | 'renew' | 'delete') => (id: string) => request((to) => ({ kind, to, id }))
 
   return {
     start: () => request((to) => ({ kind: 'start', to })),
@@ -201,13 +202,11 @@ export function createSupervisor<Spec extends ChildSpec>(options: SupervisorOpti
     kill: () => send({ kind: 'kill' }),
     apply: (spec) => request((to) => ({ kind: 'apply', to, spec })),
     add: (spec) => request((to) => ({ kind: 'add', to, spec })),
-    terminate,
-    restart,
+    terminate: ask('terminate'),
+    restart: ask('restart'),
     delete: ask('delete'),
-    async renew(id) {
-      const stopped = await terminate(id)
-      return stopped.kind === 'done' ? restart(id) : stopped
-    },
+    renew: ask('renew'),
+    outdated: (id) => send({ kind: 'outdated', id }),
     which: () =>
       team.children.map((child) => {
         const { since = Math.round(now()) } = statuses.get(child.spec.id) ?? {}

@@ -123,6 +123,23 @@ export class Model {
     return { ready: 'done', ignore: 'ignored', fail: 'failed' }[outcome]
   }
 
+  renew(id: string): string {
+    const kid = this.#find(id)
+    if (this.exit !== undefined) return 'team_down'
+    if (!kid) return 'not_found'
+    this.#takeOut(kid)
+    this.#forgive(kid)
+    this.#settle()
+    return 'done'
+  }
+
+  outdated(id: string): void {
+    const kid = this.#find(id)
+    if (this.exit !== undefined || kid?.is !== 'up') return
+    this.#takeOut(kid)
+    this.#settle()
+  }
+
   remove(id: string): string {
     const kid = this.#find(id)
     const refusal = this.#refusal(kid)
@@ -268,6 +285,15 @@ export class Model {
     kid.is = outcome === 'ready' ? 'up' : 'down'
     if (outcome === 'ready') kid.upSince = this.now
     if (outcome === 'ignore' && kid.spec.restart === 'temporary') this.#retire(kid)
+  }
+
+  /** It is started anew when those before it have been. */
+  #takeOut(kid: Kid): void {
+    if (kid.is === 'up') {
+      this.#goDown(kid)
+      this.#note('stop', kid)
+    }
+    Object.assign(kid, { is: 'down', pending: true })
   }
 
   #goDown(kid: Kid): void {

@@ -4,7 +4,7 @@ import { defaults, type Restart, type Strategy, type TeamSpec } from '../../src/
 import { isAlive } from '../../src/core/status.ts'
 import { runs } from '../seed.ts'
 import { type Part, simulate } from './simulate.ts'
-import { type Ask, add, apply, remove, restart, start, stop, terminate } from './specs.ts'
+import { type Ask, add, apply, remove, renew, restart, start, stop, terminate } from './specs.ts'
 
 const anyId = fc.constantFrom('a', 'b', 'd', 'e')
 const anyMs = fc.constantFrom(0, 0, 1, 20, 150)
@@ -29,7 +29,8 @@ const anyOp = fc.oneof(
   fc.record({ op: fc.constant('pass' as const), ms: fc.constantFrom(1, 10, 40, 100, 400) }),
   fc.record({ op: fc.constant('die' as const), id: anyId, exit: fc.constantFrom('crash' as const, 'normal' as const) }),
   fc.record({ op: fc.constant('script' as const), id: anyId, part: anyPart }),
-  fc.record({ op: fc.constantFrom('terminate' as const, 'restart' as const, 'remove' as const), id: anyId }),
+  fc.record({ op: fc.constantFrom('terminate' as const, 'restart' as const, 'remove' as const, 'renew' as const), id: anyId }),
+  fc.record({ op: fc.constant('outdated' as const), id: anyId }),
   fc.record({ op: fc.constant('add' as const), member: anyMember }),
   fc.record({ op: fc.constant('apply' as const), members: anyMembers, strategy: fc.constantFrom<Strategy>('one_for_one', 'one_for_all') }),
   fc.record({
@@ -93,8 +94,12 @@ function play(story: Story): void {
       case 'signal':
         if (team.incarnation(op.id) !== op.incarnation) team.signal({ kind: op.kind, id: op.id, incarnation: op.incarnation })
         break
+      case 'outdated':
+        team.signal({ kind: 'outdated', id: op.id })
+        break
       case 'terminate':
       case 'restart':
+      case 'renew':
       case 'remove':
       case 'add':
       case 'apply':
@@ -113,12 +118,14 @@ function play(story: Story): void {
   team.run(10_000)
   expect([team.exit === undefined, team.unanswered(), team.timers()]).toEqual([false, [], []])
 
-  function askFor(op: Exclude<Story['ops'][number], { op: 'pass' | 'die' | 'script' | 'signal' }>): Ask {
+  function askFor(op: Exclude<Story['ops'][number], { op: 'pass' | 'die' | 'script' | 'signal' | 'outdated' }>): Ask {
     switch (op.op) {
       case 'terminate':
         return terminate(op.id)
       case 'restart':
         return restart(op.id)
+      case 'renew':
+        return renew(op.id)
       case 'remove':
         return remove(op.id)
       case 'add':

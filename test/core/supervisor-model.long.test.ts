@@ -5,7 +5,7 @@ import type { Result } from '../../src/core/team.ts'
 import { again, runs } from '../seed.ts'
 import { Model, type Outcome } from './model.ts'
 import { type Simulation, simulate } from './simulate.ts'
-import { type Ask, add, apply, remove, restart, start, stop, terminate } from './specs.ts'
+import { type Ask, add, apply, remove, renew, restart, start, stop, terminate } from './specs.ts'
 
 const ids = ['a', 'b', 'd', 'e']
 const anyId = fc.constantFrom(...ids, 'z')
@@ -42,7 +42,13 @@ const anyOp = fc.oneof(
       outcomes: fc.array(fc.constantFrom<Outcome>('fail', 'fail', 'ignore', 'ready'), { minLength: 1, maxLength: 4 }),
     }),
   },
-  { weight: 25, arbitrary: fc.record({ op: fc.constantFrom('terminate' as const, 'restart' as const, 'remove' as const), id: anyId }) },
+  {
+    weight: 40,
+    arbitrary: fc.record({
+      op: fc.constantFrom('terminate' as const, 'restart' as const, 'remove' as const, 'renew' as const, 'outdated' as const),
+      id: anyId,
+    }),
+  },
   { weight: 10, arbitrary: fc.record({ op: fc.constant('add' as const), member: anyMember }) },
   {
     weight: 10,
@@ -121,6 +127,11 @@ function play(story: Story): void {
         return both(terminate(op.id), model.terminate(op.id))
       case 'restart':
         return both(restart(op.id), model.restart(op.id))
+      case 'renew':
+        return both(renew(op.id), model.renew(op.id))
+      case 'outdated':
+        team.signal({ kind: 'outdated', id: op.id })
+        return model.outdated(op.id)
       case 'remove':
         return both(remove(op.id), model.remove(op.id))
       case 'add':

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { History } from '../../src/core/history.ts'
 import { defaults } from '../../src/core/spec.ts'
 import { type Part, simulate, started } from './simulate.ts'
-import { apply, done, otp, refused, remove, restart, start, stop, terminate, troupe } from './specs.ts'
+import { apply, done, otp, refused, remove, renew, restart, start, stop, terminate, troupe } from './specs.ts'
 
 const minute = 60_000
 const failing: Part = { start: 'fail' }
@@ -48,6 +48,56 @@ describe('start timeout', () => {
     expect(team.list()).toBe('a draining')
     team.run(500)
     expect(team.timed()).toBe('0 die a, 1250 kill a, 1650 start a')
+  })
+})
+
+describe('starting anew', () => {
+  const outdated = (id: string) => ({ kind: 'outdated', id }) as const
+
+  test('a child whose memory counts no more starts again, and a start that fails then is judged like any other', () => {
+    const team = started(troupe('a b'))
+    team.script('a', failing)
+    team.signal(outdated('a'))
+    team.run(1_000)
+    expect([team.timed(), team.list(), team.team.history.children]).toEqual([
+      '0 stop a, 0 fail a, 200 start a',
+      'a running, b running',
+      { a: { version: '1', exits: 1, quarantines: 0 } },
+    ])
+  })
+
+  test('it stays in its team when it is temporary', () => {
+    const team = started(otp('a:temporary b'))
+    team.signal(outdated('a'))
+    expect([team.ask(renew('a')), team.ev(), team.list()]).toEqual([done, 'stop a, start a, stop a, start a', 'a running, b running'])
+  })
+
+  test('only a command forgives, and takes up one that is down', () => {
+    const team = started(troupe('a b'))
+    team.script('a', ...crashing(3))
+    team.die('a')
+    team.run(5_000)
+    team.signal(outdated('a'))
+    const exits = () => team.team.history.children.a?.exits
+    const before = exits()
+    team.ask(terminate('b'))
+    expect([before, team.ask(renew('a')), exits(), team.ask(renew('b')), team.list()]).toEqual([
+      4,
+      done,
+      undefined,
+      done,
+      'a running, b running',
+    ])
+  })
+
+  test('it is too late for a child that is on its way down, and means nothing to one that is there already', () => {
+    const team = started(troupe('a b'), { part: () => ({ stopIn: 100 }) })
+    const paused = team.call(terminate('a'))
+    team.signal(outdated('a'))
+    team.die('b')
+    team.signal(outdated('b'))
+    team.run(1_000)
+    expect([paused(), team.timed(), team.list()]).toEqual([done, '0 die b, 100 stop a, 200 start b', 'a stopped, b running'])
   })
 })
 

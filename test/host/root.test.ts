@@ -107,6 +107,7 @@ test('commands find an agent in its team, and a stop goes through all teams from
     done,
     { kind: 'refused', why: 'not_found' },
   ])
+  await root.journal.untilEntry('start x 2')
   await root.stop({ grace: 5_000 })
   expect(root.journal.ev()).toBe('stop a, start a, stop x, start x, stop x, stop bazaar, stop b, stop a, stop trading')
 })

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { History } from '../../src/core/history.ts'
-import { agent, agents, hit, hostTeam, teamOf, turn } from './hosted.ts'
+import { agent, agents, hit, hostTeam, launchIn, openThreads, teamOf, turn } from './hosted.ts'
 
 const hour = 3_600_000
 const lots = { max: 10, within: hour }
@@ -172,11 +172,27 @@ test('a pause lasts, a restart ends it, and a renewal also takes down who is up'
     { kind: 'planned', plan: { stop: [], start: [] } },
     'stop a',
   ])
-  expect([await supervisor.restart('a'), await supervisor.restart('a'), await supervisor.renew('b'), team.ev()]).toEqual([
+  expect([await supervisor.restart('a'), await supervisor.restart('a'), await supervisor.renew('b')]).toEqual([
     done,
     { kind: 'refused', why: 'running' },
     done,
-    'start a, stop b, start b',
+  ])
+  await team.untilEntry('start b 2')
+  expect(team.ev()).toBe('start a, stop b, start b')
+})
+
+test('a child that starts anew and fails at first comes up with the next try', async () => {
+  await using threads = openThreads()
+  const broken = JSON.stringify({ init: 'throw' })
+  await using team = await hosted(teamOf(agents('a:temporary b'), { intensity: lots }), {
+    launch: (spec, incarnation) => launchIn(threads)(incarnation === 2 && spec.id === 'b' ? { ...spec, args: broken } : spec, incarnation),
+  })
+  team.supervisor.outdated('a')
+  team.supervisor.outdated('b')
+  await team.untilEntry('start b 3')
+  expect([team.ev(), team.supervisor.which().map(({ id, status }) => `${id} ${status}`)]).toEqual([
+    'stop a, stop b, start a, fail b, start b',
+    ['a running', 'b running'],
   ])
 })
 
