@@ -42,8 +42,8 @@ export type DeskOptions = {
   readonly onRestart: (reason: string) => void
   /** Jobs were given to it and will not be handled here: they are to be released. */
   readonly onJobsLeft: (jobs: readonly Job[]) => void
-  /** It has ended a job, so that there is room for another, or has made one: claiming may be worth it. */
-  readonly onJobDone?: () => void
+  /** It is ready, has ended a job, so that there is room for another, or has made one: claiming may be worth it. */
+  readonly onWorthClaiming?: () => void
 }
 
 /** One incarnation's place in this process: it gives its thread one delivery after the other and sees to what comes of each. */

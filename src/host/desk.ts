@@ -17,7 +17,7 @@ export type { Desk, DeskChild, DeskOptions, DeskReport, Office } from './desk-ty
 
 /** Makes the desk of an incarnation: core/turn decides, this acts. */
 export function createDesk(options: DeskOptions): Desk {
-  const { spec, child, token, office, onRestart, onJobsLeft, onJobDone = () => {} } = options
+  const { spec, child, token, office, onRestart, onJobsLeft, onWorthClaiming = () => {} } = options
   const { outbox, router, asks, clock, emit, random } = office
   const { id: agent } = spec
   const announce = announcements(spec, child.incarnation, emit)
@@ -75,7 +75,8 @@ export function createDesk(options: DeskOptions): Desk {
     switch (effect.kind) {
       case 'ready':
         deskMail?.mail.open()
-        return ready.resolve()
+        ready.resolve()
+        return onWorthClaiming()
       case 'refuseStart':
         return ready.reject(
           new ActorError('START_FAILED', `"${agent}" did not start: ${effect.error.message}`, { cause: fromErrorData(effect.error) }),
@@ -150,7 +151,7 @@ export function createDesk(options: DeskOptions): Desk {
       if (chain && outcome === 'done') asks.settled(id, reply)
       if (chain && outcome === 'dead') asks.died(id, reason ?? 'failed', error)
     }
-    if (delivery.kind === 'job' || effects?.jobs.length || effects?.writes.length) onJobDone()
+    if (delivery.kind === 'job' || effects?.jobs.length || effects?.writes.length) onWorthClaiming()
     announce.committed(record)
   }
 
@@ -259,8 +260,9 @@ export function createDesk(options: DeskOptions): Desk {
     settled: settled.promise,
     jobs: () => [...jobs.values()].map(({ job: { id, token: held }, isStarted }) => ({ id, token: held, isStarted })),
     free() {
-      const { blocked } = turns
-      if (blocked && clock.now() < blocked.until) return 0
+      const { phase, blocked } = turns
+      // What came before its init is committed would only go back.
+      if (phase !== 'open' || (blocked && clock.now() < blocked.until)) return 0
       // Whether it is blocked still, one job tells.
       return (blocked ? 1 : spec.maxLoad) - jobs.size
     },

@@ -27,7 +27,8 @@ export type Engine = {
   /** Somebody says that there is something to take. */
   hint(hint: Hint): void
   leaveJobs(jobs: readonly Job[]): void
-  jobDone(): void
+  /** There may be a job to claim. */
+  claimJobs(): void
   saveSupervision(id: string, supervision: Supervision): void
   /** Gives an agent back for good: it is in no config any more. */
   retire(id: string, stamp: number): Promise<void>
@@ -142,7 +143,7 @@ export function createEngine({ store, node, leases: times, poll, emit, services,
     down: (id) => office.asks.down(id),
     hint,
     leaveJobs: (jobs) => void pump.release(jobs),
-    jobDone: () => pump.wake(),
+    claimJobs: () => pump.wake(),
     saveSupervision: (id, supervision) => leases.remember(id, JSON.parse(JSON.stringify(supervision))),
     retire: (id, stamp) => leases.release([id], { retire: { stamp } }),
     get isInDoubt() {

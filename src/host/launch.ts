@@ -38,7 +38,7 @@ export type LauncherOptions = {
   readonly onNotOurs: (id: string) => void
   readonly onRestart: (id: string) => void
   readonly onJobsLeft: (jobs: readonly Job[]) => void
-  readonly onJobDone: () => void
+  readonly onWorthClaiming: () => void
 }
 
 export type Launcher = {
@@ -68,8 +68,21 @@ type Watcher = { readonly version: string; resolve(): void; reject(error: unknow
 
 /** Starts incarnations: lease, thread, init, and only then the next message. */
 export function createLauncher(options: LauncherOptions): Launcher {
-  const { threads, office, manifestOf, claim, connect, onOpen, onClosing, onClosed, onUp, onNotOurs, onRestart, onJobsLeft, onJobDone } =
-    options
+  const {
+    threads,
+    office,
+    manifestOf,
+    claim,
+    connect,
+    onOpen,
+    onClosing,
+    onClosed,
+    onUp,
+    onNotOurs,
+    onRestart,
+    onJobsLeft,
+    onWorthClaiming,
+  } = options
   const lives = new Map<string, Life>()
   const exits = new Map<string, Exited['record']>()
   const watchers = new Map<string, Watcher[]>()
@@ -105,7 +118,7 @@ export function createLauncher(options: LauncherOptions): Launcher {
         // A restart that an earlier incarnation asks for is not about this one.
         onRestart: () => lives.get(id) === life && onRestart(id),
         onJobsLeft,
-        onJobDone,
+        onWorthClaiming,
       })
       desk = opened
       onOpen(opened, spec, manifest)

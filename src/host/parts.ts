@@ -120,7 +120,7 @@ export async function openParts(options: PartsOptions): Promise<Parts> {
     onNotOurs: (id) => running.lose(id),
     onRestart: (id) => running.outdated(id),
     onJobsLeft: engine.leaveJobs,
-    onJobDone: engine.jobDone,
+    onWorthClaiming: engine.claimJobs,
   })
   const running: Running = createRunning({
     desired,

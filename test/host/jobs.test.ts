@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { Store } from '../../src/store/store.ts'
 import { FakeEnding } from './fake-child.ts'
 import { faultyStore } from './faulty-store.ts'
 import { openTestStore, startNode } from './path.ts'
@@ -128,6 +129,28 @@ test('a job that was cancelled is told so, and leaves nothing', async () => {
     (await jobs('cancel5'))[0]?.[0],
     node.runners.get('worker5')?.incarnations,
   ]).toEqual(['LEASE_LOST', { ok: true, value: '"fine"' }, 'cancelled', 1])
+})
+
+test('nothing is claimed for an agent before its init is committed, and then at once', async () => {
+  const claimed: string[] = []
+  const store: Store = {
+    ...opened.store,
+    async call(name, args, options) {
+      if (name === 'claim_jobs') claimed.push('claim')
+      if (name === 'commit_turns' && JSON.stringify(args).includes('"state"')) {
+        for (let looks = 0; looks < 20; looks++) await opened.store.read('agent_jobs', {})
+        claimed.push('init')
+      }
+      return opened.store.call(name, args, options)
+    },
+  }
+  const hour = 3_600_000
+  await using node = startNode(store, 'n7', { poll: { min: hour, max: hour } })
+  await opened.store.call('create_jobs', { p_batch: Array.from({ length: 10 }, () => ({ job_type: 'early7' })) })
+  const done = node.next('turn:committed', ({ source }) => source === 'job')
+  await node.start('worker7', { init: () => ({ state: 0 }), run: { early7: () => {} } })
+  await done
+  expect(claimed.slice(0, 2)).toEqual(['init', 'claim'])
 })
 
 test('a claim whose answer is lost is the same claim when it is repeated', async () => {

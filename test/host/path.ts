@@ -97,14 +97,14 @@ export function startNode(
         office,
         onRestart: () => child.kill(),
         onJobsLeft: (jobs) => void pump.release(jobs),
-        onJobDone: () => pump.wake(),
+        onWorthClaiming: () => pump.wake(),
       })
       leases.attach(id, { report: () => ({ agent_type: spec.type, status: desk.report().status }), jobs: desk.jobs, loseJob: desk.loseJob })
       const removeTaker = pump.add({
         agent: id,
         token: desk.token,
         types: Object.keys(actor.run ?? {}),
-        free: () => spec.maxLoad - desk.jobs().length,
+        free: desk.free,
         give: desk.give,
       })
       const current: Runner = runners.get(id) ?? { spec, child, desk, incarnations: 0, stop }
