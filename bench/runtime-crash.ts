@@ -130,7 +130,7 @@ function launch(threads: Threads, one: AgentSpec, incarnation: number, launched:
     if (incarnation > 1) child.post(turnOf('hello', 1))
     return 'ready' as const
   })
-  return { ready, exited: child.exited, stop: child.stop, kill: () => child.kill() }
+  return { begun: Promise.resolve(), ready, exited: child.exited, stop: child.stop, kill: () => child.kill() }
 }
 
 function turnOf(type: string, turn: number) {

@@ -49,7 +49,6 @@ export function startChild(draft: Draft, child: DraftChild): void {
   if (!move(child, 'start')) return
   child.incarnation += 1
   draft.effects.push({ kind: 'startChild', id: child.spec.id, incarnation: child.incarnation, spec: child.spec })
-  setTimer(draft, child, draft.now + child.spec.startTimeout)
 }
 
 /** Asks a child to stop, and sees to it that it does. */

@@ -55,6 +55,8 @@ function handle(draft: Draft, input: Input): void {
       return onRequest(draft, input)
     case 'outdated':
       return withChild(findChild(draft, input.id), onOutdated)
+    case 'begun':
+      return withChild(findIncarnation(draft, input), (child) => onBegun(draft, child))
     case 'ready':
       return withChild(findIncarnation(draft, input), (child) => onReady(draft, child))
     case 'ignored':
@@ -77,6 +79,11 @@ function boot(draft: Draft, to: string): void {
   if (faults.length > 0) return reply(draft, to, { kind: 'invalid', faults })
   draft.phase = { kind: 'starting', to }
   for (const child of draft.children) enroll(draft, child)
+}
+
+/** What it waits for before, such as a store that is away, is not its fault. */
+function onBegun(draft: Draft, child: DraftChild): void {
+  if (child.status === 'starting') setTimer(draft, child, draft.now + child.spec.startTimeout)
 }
 
 function onReady(draft: Draft, child: DraftChild): void {

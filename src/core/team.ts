@@ -66,7 +66,8 @@ export type Input =
   | { readonly kind: 'terminate' | 'restart' | 'renew' | 'delete'; readonly to: string; readonly id: string }
   /** What a child that is up has in memory counts no more: it starts again. */
   | { readonly kind: 'outdated'; readonly id: string }
-  | { readonly kind: 'ready' | 'ignored'; readonly id: string; readonly incarnation: number }
+  /** `begun`: it has its thread, so from now on its start takes time of its own. */
+  | { readonly kind: 'begun' | 'ready' | 'ignored'; readonly id: string; readonly incarnation: number }
   | { readonly kind: 'exited'; readonly id: string; readonly incarnation: number; readonly exit: Exit; readonly detail?: string }
   /** A timer is due; `at` as it was set, so that one that was replaced in the meantime is known. */
   | { readonly kind: 'fired'; readonly id: string; readonly at: number }
@@ -87,7 +88,7 @@ export type Refusal = 'not_found' | 'running' | 'restarting' | 'already_started'
 export type Reply = { readonly to: string; readonly result: Result }
 
 /**
- * What the host has to do. It answers every startChild with ready, ignored or exited, and every killChild with exited even when
+ * What the host has to do. It answers every startChild with ready, ignored or exited, with begun before if it takes time, and every killChild with exited even when
  * the thread cannot be ended (it is a zombie then, and replaced). Setting a timer replaces the one of the same id.
  */
 export type Effect =

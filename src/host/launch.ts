@@ -91,6 +91,7 @@ export function createLauncher(options: LauncherOptions): Launcher {
   function launch(spec: AgentSpec, incarnation: number): Launched {
     const { id } = spec
     const before = lives.get(id)?.over
+    const begun = Promise.withResolvers<void>()
     const killed = Promise.withResolvers<void>()
     const over = Promise.withResolvers<void>()
     let phase: 'starting' | 'up' | 'stopping' | 'killed' = 'starting'
@@ -108,6 +109,7 @@ export function createLauncher(options: LauncherOptions): Launcher {
       }
       const thread = threads.start(spec, incarnation)
       child = thread
+      begun.resolve()
       const opened = createDesk({
         spec,
         child: thread,
@@ -139,7 +141,7 @@ export function createLauncher(options: LauncherOptions): Launcher {
       const outcome = await Promise.race([ready.catch(refused), killed.promise])
       if (!child) {
         if (outcome === 'refused') await killed.promise
-        over.resolve()
+        over.resolve(before) // which may have commits left: the next one waits for them as well
         return { exit: 'shutdown' }
       }
       const { exit, detail, record } = await child.exited
@@ -171,6 +173,7 @@ export function createLauncher(options: LauncherOptions): Launcher {
     const ready = begin()
     tell(spec, ready)
     return {
+      begun: begun.promise,
       ready,
       exited: live(),
       stop: (shutdown) => void retire(shutdown),

@@ -74,6 +74,7 @@ export function createRoot<Spec extends ChildSpec>(options: RootOptions<Spec>): 
     })
     supervisors.set(id, supervisor)
     return {
+      begun: Promise.resolve(),
       ready: boot(supervisor, () => specs.get(id) ?? spec),
       exited: supervisor.ended.then((exit) => {
         // A new supervisor has its whole budget, as in OTP; what each agent has against it stays.

@@ -10,6 +10,8 @@ import { createAlarms } from './alarms.ts'
 
 /** One incarnation as its supervisor sees it. */
 export type Launched = {
+  /** It has its thread; what it waited for until then is not of its making. */
+  readonly begun: Promise<void>
   /** Up, or nothing to do. Rejects when it cannot start; it is then killed, and its end is one that counts. */
   readonly ready: Promise<'ready' | 'ignored'>
   /** Resolves whatever happens, and soon after a kill. After `ignored` it means nothing. */
@@ -162,6 +164,7 @@ export function createSupervisor<Spec extends ChildSpec>(options: SupervisorOpti
 
   async function follow(who: { id: string; incarnation: number }, child: Launched): Promise<void> {
     let failure: string | undefined
+    void child.begun.then(() => send({ kind: 'begun', ...who }))
     const started = child.ready.then(
       (outcome) => send({ kind: outcome, ...who }),
       (error) => {

@@ -10,6 +10,8 @@ import { start } from './specs.ts'
 /** How a child behaves in one incarnation; what is left out happens at once and well. */
 export type Part = {
   start?: 'ready' | 'fail' | 'ignore' | 'hang'
+  /** Ms until it has its thread; Infinity never gets one. */
+  beginIn?: number
   /** Ms until it is ready, has failed or has declined. */
   startIn?: number
   /** Ms from the request to stop to its end; Infinity ignores the request. */
@@ -117,7 +119,9 @@ export function simulate(spec: TeamSpec, options: Options = {}) {
       asked.add(to)
       return send(thread.inner, { kind: 'start', to })
     }
-    if (part.start !== 'hang') later(part.startIn ?? 0, () => become(thread, part.start ?? 'ready'), true)
+    const { beginIn = 0 } = part
+    later(beginIn, () => thread.isAlive && send(team, { kind: 'begun', id, incarnation }), true)
+    if (part.start !== 'hang') later(beginIn + (part.startIn ?? 0), () => become(thread, part.start ?? 'ready'), true)
   }
 
   function become(thread: Thread, outcome: 'ready' | 'fail' | 'ignore' | 'hang'): void {

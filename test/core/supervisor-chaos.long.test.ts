@@ -11,6 +11,7 @@ const anyMs = fc.constantFrom(0, 0, 1, 20, 150)
 const anyPart: fc.Arbitrary<Part> = fc.record(
   {
     start: fc.constantFrom('ready', 'ready', 'ready', 'fail', 'ignore', 'hang'),
+    beginIn: anyMs,
     startIn: anyMs,
     stopIn: fc.oneof(anyMs, fc.constant(Number.POSITIVE_INFINITY)),
     stopsWith: fc.constantFrom('shutdown', 'normal', 'crash'),

@@ -28,6 +28,17 @@ describe('start timeout', () => {
     expect(team.events.filter(({ name }) => name === 'child:exited')).toMatchObject([{ exit: 'crash' }, { exit: 'start_timeout' }])
   })
 
+  test('a start is not timed before the child has its thread, and can be given up all the same', () => {
+    const team = started(troupe('a b', {}, { startTimeout: 1_000 }))
+    team.script('a', { beginIn: 5_000, startIn: 900 })
+    team.script('b', { beginIn: Number.POSITIVE_INFINITY })
+    team.die('a b')
+    team.run(10_000)
+    const paused = team.call(terminate('b'))
+    team.run()
+    expect([team.timed(), paused(), team.list()]).toEqual(['0 die a, 0 die b, 6100 start a, 10000 stop b', done, 'a running, b stopped'])
+  })
+
   test('89 at boot it fails the start', () => {
     const team = simulate(otp('a b', {}, { startTimeout: 1_000 }))
     team.script('b', { start: 'hang' })

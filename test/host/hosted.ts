@@ -110,7 +110,7 @@ export function launchIn(threads: Threads, onStart: (child: Child) => void = () 
     const child = threads.start(spec, incarnation)
     onStart(child)
     const ready = child.load({ state: null, sql: [] }).then(() => 'ready' as const)
-    return { ready, exited: child.exited, stop: child.stop, kill: child.kill }
+    return { begun: Promise.resolve(), ready, exited: child.exited, stop: child.stop, kill: child.kill }
   }
 }
 
