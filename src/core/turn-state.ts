@@ -15,6 +15,8 @@ export type TurnCommit = {
   readonly outcome: RecordOutcome
   /** A retry or death that counts no attempt: `started` has counted it, or there was none. */
   readonly isCounted?: boolean
+  /** The attempt that `started` has counted was none. */
+  readonly isTakenBack?: boolean
   readonly reason?: DeadReason
   readonly error?: ErrorData
   readonly retryIn?: number

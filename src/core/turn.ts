@@ -147,7 +147,7 @@ function onEnded(draft: TurnDraft, { turn, outcome }: Extract<TurnInput, { kind:
   draft.waiting = draft.waiting.filter((call) => call.turn !== turn)
   if (abort?.code === 'LEASE_LOST') return // the job is another's, and nothing of the turn is left
   const { error, isFinal } = outcome
-  if (abort?.code === 'STOPPED' && !isFinal) return commit(draft, { turn, delivery, outcome: givenBack(delivery), error })
+  if (abort?.code === 'STOPPED' && !isFinal) return commit(draft, { turn, ...givenBack(running), error })
   const block = judgeBlock(outcome, draft.wallNow)
   if (block) return onBlocked(draft, running, { ...block, error })
   const record = { turn, delivery, isCounted, ...judgeFailure(running, outcome, draft.policy, draft.random) }
@@ -160,12 +160,14 @@ function onEnded(draft: TurnDraft, { turn, outcome }: Extract<TurnInput, { kind:
 }
 
 /** It is tried again as it is, and no attempt is counted; a job goes back, perhaps to somebody who is not blocked. */
-function onBlocked(draft: TurnDraft, { turn, delivery }: Running, { reason, after, error }: Blocked & { readonly error: ErrorData }): void {
+function onBlocked(draft: TurnDraft, running: Running, { reason, after, error }: Blocked & { readonly error: ErrorData }): void {
+  const { turn, delivery } = running
   draft.blocked = { what: whatOf(delivery), reason, until: draft.now + after }
   draft.effects.push({ kind: 'blocked', reason, after })
   if (delivery.kind === 'job') return commit(draft, { turn, delivery, outcome: 'released', error })
-  draft.effects.push({ kind: 'hold', message: delivery.message, retryIn: after })
-  commit(draft, { turn, delivery, isCounted: true, outcome: 'retry', error, retryIn: after })
+  const { attempts } = delivery.message
+  draft.effects.push({ kind: 'hold', message: { ...delivery.message, attempts: attempts - (running.isCounted ? 1 : 0) }, retryIn: after })
+  commit(draft, { turn, delivery, isCounted: true, ...takenBack(running), outcome: 'retry', error, retryIn: after })
 }
 
 function unblock(draft: TurnDraft, delivery: Delivery): void {
@@ -178,8 +180,14 @@ function whatOf(delivery: Delivery): string {
   return `${delivery.kind} ${delivery.kind === 'job' ? delivery.job.type : delivery.message.type}`
 }
 
-function givenBack({ kind }: Delivery): 'interrupted' | 'released' {
-  return kind === 'message' ? 'interrupted' : 'released'
+function givenBack({ delivery, isCounted }: Running): Pick<TurnCommit, 'delivery' | 'outcome' | 'isTakenBack'> {
+  if (delivery.kind === 'job') return { delivery, outcome: 'released' }
+  return { delivery, outcome: 'interrupted', ...takenBack({ isCounted }) }
+}
+
+/** What kept it from its end was nobody's failed attempt. */
+function takenBack({ isCounted }: Pick<Running, 'isCounted'>): Pick<TurnCommit, 'isTakenBack'> {
+  return isCounted ? { isTakenBack: true } : {}
 }
 
 /** A call of a turn that is over or was told to end needs no answer: the actor waits for it no more. */
@@ -261,7 +269,7 @@ function onExited(draft: TurnDraft, { cause, error }: Extract<TurnInput, { kind:
   }
   if (running?.stage !== 'running' || running.abort?.code === 'LEASE_LOST') return
   const { turn, delivery, isCounted } = running
-  if (cause === 'interrupted') return commit(draft, { turn, delivery, outcome: givenBack(delivery), error, isDeath: true })
+  if (cause === 'interrupted') return commit(draft, { turn, ...givenBack(running), error, isDeath: true })
   const record = {
     turn,
     delivery,

@@ -32,12 +32,12 @@ export function wireTurn(record: TurnCommit, { agent, token }: { readonly agent:
   }
 }
 
-function wireDelivery({ delivery, reply, outcome, isCounted }: TurnCommit): Pick<Turn, 'message' | 'job' | 'turn_id'> {
+function wireDelivery({ delivery, reply, outcome, isCounted, isTakenBack }: TurnCommit): Pick<Turn, 'message' | 'job' | 'turn_id'> {
   if (!delivery) return { turn_id: randomUUID() }
   if (delivery.kind === 'message') {
     const { id, attempts, interruptions } = delivery.message
     const counted = isCounted === true && (outcome === 'retry' || outcome === 'dead')
-    return { message: { id, attempts, interruptions, ...(counted && { counted }) } }
+    return { message: { id, attempts, interruptions, ...(counted && { counted }), ...(isTakenBack && { taken_back: true }) } }
   }
   const { id, token } = delivery.job
   return { job: { id, lease_token: token, ...(outcome === 'done' && reply !== undefined && { result: JSON.parse(reply) }) } }

@@ -12,6 +12,10 @@ export type Row = {
   interruptions: number
   retryAt: number
   token: number | undefined
+  /** Of the incarnation that announced a run of it which has no end yet. */
+  startedToken: number | undefined
+  /** Attempts of it that have failed, as the turns see it. */
+  failures: number
   /** So often did its effects come into being. */
   effects: number
   isFatal: boolean
@@ -76,7 +80,9 @@ export class World {
       attempts: 0,
       interruptions: 0,
     }
-    this.rows.set(id, { message, status: 'ready', attempts: 0, interruptions: 0, retryAt: 0, token: this.#ownToken, effects: 0, isFatal })
+    const counts = { attempts: 0, interruptions: 0, failures: 0, effects: 0 }
+    const tokens = { token: this.#ownToken, startedToken: undefined }
+    this.rows.set(id, { message, status: 'ready', retryAt: 0, ...counts, ...tokens, isFatal })
     this.#mailbox.put([message])
     this.take()
   }
@@ -89,7 +95,7 @@ export class World {
     }
   }
 
-  finish(how: 'done' | 'threw', retryIn?: number): void {
+  finish(how: 'done' | 'threw', retryIn?: number, isBlocked = false): void {
     if (!this.#running) return
     const { turn, id } = this.#running
     this.#running = undefined
@@ -97,7 +103,7 @@ export class World {
     if (how === 'threw' || isFatal) {
       const outcome = {
         kind: 'threw',
-        error: { name: 'Error', message: 'no' },
+        error: { name: 'Error', message: 'no', ...(isBlocked && { code: 'BLOCKED' }) },
         isFinal: isFatal,
         ...(retryIn !== undefined && { retryIn }),
       } as const
@@ -155,8 +161,9 @@ export class World {
   takeOver(): void {
     const hand = [...this.rows.values()].filter(({ status, token }) => status === 'ready' && token === this.#token)
     const [head] = hand.filter(({ retryAt }) => retryAt <= this.now)
-    if (head) head.interruptions += 1
-    this.#token += 1
+    const inHand = hand.find(({ startedToken }) => startedToken === this.#token) ?? head
+    if (inHand) inHand.interruptions += 1
+    this.#takeLease()
     this.#isRestarting = true
     this.#feed({ kind: 'lost' })
   }
@@ -165,7 +172,7 @@ export class World {
   restart(): void {
     if (!this.#isRestarting || !this.#turns.isDrained) return
     this.#isRestarting = false
-    this.#token += 1
+    this.#takeLease()
     this.#turns = this.#start()
     this.take()
   }
@@ -185,6 +192,14 @@ export class World {
   }
 
   // The actor's process and its store ----------------------------------------------------------------------------------------
+
+  /** An attempt that was counted before its run counts no more, if that run came to no end under its token. */
+  #takeLease(): void {
+    for (const row of this.rows.values()) {
+      if (row.status === 'ready' && row.startedToken === this.#token) row.attempts -= 1
+    }
+    this.#token += 1
+  }
 
   #start(): TurnState {
     this.#incarnation += 1
@@ -258,11 +273,16 @@ export class World {
         this.#running = undefined
         this.#isRestarting = true
         return
+      case 'threw': {
+        const { delivery } = effect.record
+        const row = delivery?.kind === 'message' ? this.rows.get(delivery.message.id) : undefined
+        if (row) row.failures += 1
+        return
+      }
       case 'ready':
       case 'refuseStart':
       case 'blocked':
       case 'unblocked':
-      case 'threw':
       case 'drained':
         return
     }
@@ -290,7 +310,8 @@ export class World {
     if (!row) throw new Error(`${id} is unknown`)
     const { outcome } = record
     const counts = outcome === 'started' || ((outcome === 'retry' || outcome === 'dead') && record.isCounted !== true)
-    const after = { status: outcome === 'done' || outcome === 'dead' ? outcome : ('ready' as const), attempts: attempts + (counts ? 1 : 0) }
+    const change = (counts ? 1 : 0) - (record.isTakenBack ? 1 : 0)
+    const after = { status: outcome === 'done' || outcome === 'dead' ? outcome : ('ready' as const), attempts: attempts + change }
     const isOurs = row.status === 'ready' && row.token === token && row.attempts === attempts
     if (!isOurs) {
       const isRepeat = row.token === token && row.status === after.status && row.attempts === after.attempts
@@ -300,7 +321,7 @@ export class World {
       if (record.state.version !== this.saved.version) return { kind: 'stale', reason: 'state' }
       this.saved = { version: this.saved.version + 1, value: JSON.parse(record.state.value) }
     }
-    Object.assign(row, after)
+    Object.assign(row, { ...after, startedToken: outcome === 'started' ? token : undefined })
     if (outcome === 'interrupted') row.interruptions += 1
     if (outcome === 'retry') row.retryAt = this.now + (record.retryIn ?? 0)
     if (outcome === 'done') row.effects += 1

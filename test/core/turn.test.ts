@@ -75,7 +75,7 @@ function tell(effect: TurnEffect): string {
       return `run ${effect.turn}, attempt ${effect.attempt}`
     case 'commit':
       return `commit ${effect.records
-        .map(({ turn, outcome, reason, state, retryIn, isCounted }) =>
+        .map(({ turn, outcome, reason, state, retryIn, isCounted, isTakenBack }) =>
           [
             String(turn),
             outcome,
@@ -83,6 +83,7 @@ function tell(effect: TurnEffect): string {
             state && `state ${state.version}`,
             retryIn !== undefined && `in ${retryIn}`,
             isCounted && 'counted',
+            isTakenBack && 'taken back',
           ]
             .filter(Boolean)
             .join(' '),
@@ -340,6 +341,20 @@ describe('a suspect message', () => {
   test('is dead after its last attempt', () => {
     const story = new Story().take('m', { attempts: 2, interruptions: 2 }).verdict(1).threw(1)
     expect(story.told().at(-1)).toBe('commit 1 dead attempts_exhausted counted')
+  })
+
+  test('has no attempt less when a stop, a block or another’s death keeps it from its end', () => {
+    const suspect = () => new Story().take('m', { attempts: 1, interruptions: 2 }).verdict(1)
+    const stopped = suspect().feed({ kind: 'drain', abortAt: 100 }).at(100).threw(1)
+    const blocked = suspect().threw(1, { code: 'BUDGET_EXCEEDED' })
+    const ended = suspect().feed({ kind: 'exited', cause: 'interrupted', error })
+    const crashed = suspect().feed({ kind: 'exited', cause: 'crashed', error })
+    expect([stopped, blocked, ended, crashed].map((story) => story.told().slice(3))).toEqual([
+      ['abort STOPPED', 'commit 1 interrupted taken back'],
+      ['blocked for 60000: no', 'hold m 1 for 60000', 'commit 1 retry in 60000 counted taken back'],
+      ['commit 1 interrupted taken back'],
+      ['threw 1', 'commit 1 retry in 400 counted'],
+    ])
   })
 
   test('waits while the lease is in doubt', () => {

@@ -102,7 +102,7 @@ test('DECISIONS 15: processes that die are an interruption of what was in hand, 
       ['ready', 0, 0],
     ]),
     [
-      ['done', 2, 3],
+      ['done', 1, 3],
       ['done', 0, 0],
     ],
     ['behind it'],

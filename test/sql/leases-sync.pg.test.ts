@@ -120,6 +120,43 @@ describe('a lease', () => {
 })
 
 describe('15: interruptions', () => {
+  const started = (db: Database, token: number, id: unknown, interruptions: number) =>
+    hostOf(db.sql).commit({
+      turns: [{ agent_id: 'a', lease_token: token, message: { id, attempts: 0, interruptions }, outcome: 'started' }],
+    })
+
+  test('count deaths in a run that was announced, which is no attempt then: dead at 10', async () => {
+    await using db = await freshDatabase()
+    const n0 = hostOf(db.sql, 'n0')
+    const suspect = message('s', 'a', 'suspect')
+    let { lease_token } = await take(n0)
+    await n0.send({ messages: [suspect] })
+    for (let n = 0; n < 10; n++) {
+      await n0.take({ agent_id: 'a', lease_token })
+      await started(db, lease_token, suspect.id, n)
+      // What came in the meantime and is more urgent was not in hand.
+      await n0.send({ messages: [{ ...message('s', 'a', 'urgent'), priority: 'urgent' }], stamps: { a: lease_token } })
+      expect((await deliveries(db.sql))[0]).toMatchObject({ status: 'ready', attempts: 1, interruptions: n })
+      lease_token = await takeOver(db, `n${n + 1}`)
+    }
+    expect((await deliveries(db.sql)).map(({ status, attempts, interruptions }) => [status, attempts, interruptions])).toEqual([
+      ['dead', 0, 10],
+      ...Array.from({ length: 10 }, () => ['ready', 0, 0]),
+    ])
+  })
+
+  test('do not count what its own node begins again', async () => {
+    await using db = await freshDatabase()
+    const n0 = hostOf(db.sql, 'n0')
+    const suspect = message('s', 'a', 'suspect')
+    const { lease_token } = await take(n0)
+    await n0.send({ messages: [suspect] })
+    await n0.take({ agent_id: 'a', lease_token })
+    await started(db, lease_token, suspect.id, 0)
+    await take(n0)
+    expect(await deliveries(db.sql)).toMatchObject([{ status: 'ready', attempts: 0, interruptions: 0 }])
+  })
+
   /** Lets the holder die and another node take over; gives the new token. */
   async function takeOver(db: Database, node: string): Promise<number> {
     await db.sql`update public.agent_leases set lease_expires_at = clock_timestamp() - interval '1 s' where agent_id = 'a'`

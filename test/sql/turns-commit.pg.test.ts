@@ -304,6 +304,23 @@ describe('15: attempts and interruptions are counted apart', () => {
     expect(await deliveries(db.sql)).toMatchObject([{ status: 'dead', attempts: 2 }])
   })
 
+  test('and is taken back when the run ends as interrupted, or blocked', async () => {
+    await using db = await freshDatabase()
+    const { turn, commit, inbox } = await worker(db)
+    const id = inbox[0]?.id
+    const verdicts: unknown[] = []
+    const ends = [{ outcome: 'interrupted' }, { outcome: 'retry', retry_in_ms: 0 }]
+    for (const [interruptions, end] of ends.entries()) {
+      await commit(turn(0, { outcome: 'started' }))
+      const ended = turn(0, { message: { id, attempts: 1, interruptions, counted: true, taken_back: true }, ...end })
+      for (const one of [ended, ended]) verdicts.push(only(await commit(one)).verdict)
+    }
+    expect([verdicts, await deliveries(db.sql)]).toMatchObject([
+      ['ok', 'repeat', 'ok', 'repeat'],
+      [{ status: 'ready', attempts: 0, interruptions: 1 }],
+    ])
+  })
+
   test('a shared thread’s death interrupts: not an attempt, dead at 10', async () => {
     await using db = await freshDatabase()
     const { turn, commit, inbox } = await worker(db)

@@ -32,7 +32,7 @@ const action = fc.oneof(
     arbitrary: fc.record({
       do: fc.constant('commit' as const),
       at,
-      outcome: fc.constantFrom<Commit['outcome']>('done', 'done', 'done', 'retry', 'dead'),
+      outcome: fc.constantFrom<Commit['outcome']>('done', 'done', 'done', 'retry', 'dead', 'started', 'back'),
       state: fc.constantFrom('none', 'right', 'right', 'wrong'),
       tells: fc.array(told, { maxLength: 2 }),
       isStamped: fc.boolean(),
@@ -82,8 +82,8 @@ function createRun(sql: Client, model: Model) {
         {
           agent_id: turn.agent,
           lease_token: turn.token,
-          message: { id: turn.id, attempts: turn.attempts },
-          outcome: turn.outcome,
+          message: { id: turn.id, attempts: turn.attempts, ...(turn.outcome === 'back' && { counted: true, taken_back: true }) },
+          outcome: turn.outcome === 'back' ? 'retry' : turn.outcome,
           retry_in_ms: 5_000,
           state: turn.version === undefined ? undefined : { version: turn.version, value: `"${turn.id}"` },
           messages: turn.tells.map(toWire),
@@ -165,7 +165,7 @@ function createRun(sql: Client, model: Model) {
           token: known.token,
           id,
           attempts,
-          outcome: step.outcome,
+          outcome: step.outcome === 'back' && attempts === 0 ? 'started' : step.outcome,
           version: step.state === 'none' || step.outcome !== 'done' ? undefined : known.version + (step.state === 'wrong' ? 1 : 0),
           tells: step.tells.map((one) => ({ id: randomUUID(), from: known.agent, ...one })),
           stamps: stampsOf(known.node, step.isStamped),

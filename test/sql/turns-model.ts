@@ -20,6 +20,7 @@ export type Delivery = {
   rank: number
   status: 'scheduled' | 'ready' | 'done' | 'dead' | 'dropped'
   token: number | null
+  startedToken: number | null
   attempts: number
   interruptions: number
   due: number
@@ -33,7 +34,8 @@ export type Commit = {
   token: number
   id: string
   attempts: number
-  outcome: 'done' | 'retry' | 'dead'
+  /** `back`: a retry that takes back what `started` has counted. */
+  outcome: 'done' | 'retry' | 'dead' | 'started' | 'back'
   version?: number | undefined
   tells: Message[]
   stamps: Partial<Record<string, number>>
@@ -68,6 +70,7 @@ export function createModel() {
         rank: message.isExpress ? 0 : 1,
         status: message.delay === undefined ? 'ready' : 'scheduled',
         token: isStamped ? (lease?.token ?? null) : null,
+        startedToken: null,
         attempts: 0,
         interruptions: 0,
         due: now + (message.delay ?? 0),
@@ -82,7 +85,9 @@ export function createModel() {
     const own = of(agent, 'ready').filter((row) => row.token === lease.token)
     const isHeld = (row: Delivery) =>
       own.some((first) => first.rank === row.rank && first.from === row.from && first.seq <= row.seq && first.retryAt > lease.until)
-    const [head] = own.filter((row) => !isHeld(row)).sort((one, other) => one.rank - other.rank || one.seq - other.seq)
+    const isStarted = (row: Delivery) => row.startedToken === lease.token
+    const suspects = own.some(isStarted) ? own.filter(isStarted) : own.filter((row) => !isHeld(row))
+    const [head] = suspects.sort((one, other) => one.rank - other.rank || one.seq - other.seq)
     if (!head) return
     head.interruptions += 1
     if (head.interruptions >= 10) head.status = 'dead'
@@ -101,8 +106,12 @@ export function createModel() {
       const lease = leases.get(agent)
       if (lease && lease.node !== null && lease.node !== node && lease.until > now) return { verdict: 'busy' }
       const isUnclean = lease !== undefined && lease.node !== null && lease.node !== node
+      const own = of(agent, 'ready')
       if (lease && isUnclean) interrupt(agent, lease)
-      for (const row of of(agent, 'ready')) row.token = null
+      for (const row of own) {
+        if (row.token !== null && row.startedToken === row.token) row.attempts -= 1
+        row.token = row.startedToken = null
+      }
       for (const row of [...of(agent, 'ready'), ...of(agent, 'scheduled')]) {
         if (row.isUnknown) row.expires = told.get(row.id)?.expires ?? 0
         row.isUnknown = false
@@ -144,17 +153,18 @@ export function createModel() {
 
     commit(turn: Commit): string {
       const row = rows.get(`${turn.id} ${turn.agent}`)
-      const after = turn.outcome === 'done' ? turn.attempts : turn.attempts + 1
+      const after = turn.attempts + { done: 0, retry: 1, dead: 1, started: 1, back: -1 }[turn.outcome]
+      const status = turn.outcome === 'done' || turn.outcome === 'dead' ? turn.outcome : 'ready'
       if (leases.get(turn.agent)?.token !== turn.token) return 'lease'
       if (row?.status !== 'ready' || row.token !== turn.token || row.attempts !== turn.attempts) {
-        const status = turn.outcome === 'retry' ? 'ready' : turn.outcome
         return row?.status === status && row.token === turn.token && row.attempts === after ? 'repeat' : 'delivery'
       }
       if (turn.outcome === 'done' && turn.version !== undefined && turn.version !== (versions.get(turn.agent) ?? 0)) return 'state'
       Object.assign(row, {
-        status: turn.outcome === 'retry' ? 'ready' : turn.outcome,
+        status,
         attempts: after,
-        retryAt: turn.outcome === 'retry' ? now + 5_000 : 0,
+        startedToken: turn.outcome === 'started' ? turn.token : null,
+        retryAt: turn.outcome === 'retry' || turn.outcome === 'back' ? now + 5_000 : 0,
       })
       if (turn.outcome !== 'done') return 'ok'
       if (turn.version !== undefined) versions.set(turn.agent, turn.version + 1)

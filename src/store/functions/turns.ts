@@ -25,6 +25,8 @@ export const turn = z.object({
       interruptions: z.int().nonnegative().optional(),
       /** `started` has counted this attempt. */
       counted: z.boolean().optional(),
+      /** And it was none. */
+      taken_back: z.boolean().optional(),
     })
     .optional(),
   job: z.object({ id: uuid, lease_token: token, result: jsonb.optional() }).optional(),
