@@ -36,6 +36,12 @@ export async function actorFiles(folder: string): Promise<Map<string, readonly s
   return files
 }
 
+/** The folder of actor files, and the folders in it. */
+export async function actorFolders(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => [])
+  return [folder, ...entries.filter((entry) => entry.isDirectory()).map(({ parentPath, name }) => join(parentPath, name))]
+}
+
 /** Copies an actor file and loads the copy in a probe thread; MODULE_INVALID naming the file, and its line where there is one. */
 export async function loadActorFile(file: string, { root, code, probe }: LoadFileOptions): Promise<ActorFile> {
   const version = await copyVersion(file, { root, folder: code })

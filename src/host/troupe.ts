@@ -7,6 +7,7 @@ import { reloadIntervalOf } from '../sources/environment.ts'
 import { fileSource, valueSource } from '../sources/file.ts'
 import { withDocuments } from '../sources/with-documents.ts'
 import { startTidying } from '../worker/tidy.ts'
+import { actorFolders } from './actor-files.ts'
 import { changesOf } from './changes.ts'
 import { desire } from './desired.ts'
 import { createDocumentNews } from './document-news.ts'
@@ -87,8 +88,8 @@ export function createTroupe(options: TroupeOptions): Troupe {
     reloadEvery(interval)
   }
 
-  function watch({ running }: Parts): void {
-    if (watches) watcher.set([...source.files, ...running.desired.sources])
+  function watch({ running }: Parts, folders: readonly string[] = []): void {
+    if (watches) watcher.set([...source.files, ...running.desired.sources], folders)
   }
 
   async function desireNow({ settings, running }: Parts) {
@@ -105,6 +106,8 @@ export function createTroupe(options: TroupeOptions): Troupe {
         watch(now)
         return changes
       } catch (error) {
+        // The file to put right may be one that nothing that runs is made of, or may be missing.
+        watch(now, await actorFolders(now.settings.actors))
         emit({ name: 'plan:refused', message: (error as Error).message })
         throw error
       }

@@ -7,14 +7,15 @@ const settle = 150
 /** Tells when one of its files has changed. Folders are watched, because editors replace files. */
 export function watchFiles(onChange: () => void) {
   const watchers = new Map<string, FSWatcher>()
-  let names: ReadonlyMap<string, ReadonlySet<string>> = new Map()
+  let names: ReadonlyMap<string, ReadonlySet<string> | 'any'> = new Map()
   let timer: NodeJS.Timeout | undefined
 
   function open(folder: string): void {
     try {
       const watcher = watch(folder, { persistent: false }, (_, name) => {
+        const told = names.get(folder)
         // Some systems do not say which file it was.
-        if (name !== null && !names.get(folder)?.has(name)) return
+        if (name !== null && told !== 'any' && !told?.has(name)) return
         clearTimeout(timer)
         timer = setTimeout(onChange, settle)
       })
@@ -32,10 +33,13 @@ export function watchFiles(onChange: () => void) {
   }
 
   return {
-    /** Watches these files instead of those before. */
-    set(files: readonly string[]): void {
-      const wanted = new Map<string, Set<string>>()
-      for (const file of files) wanted.set(dirname(file), (wanted.get(dirname(file)) ?? new Set()).add(basename(file)))
+    /** Watches these files instead of those before, and whatever is in these folders. */
+    set(files: readonly string[], folders: readonly string[] = []): void {
+      const byFolder = Map.groupBy(files, (file) => dirname(file))
+      const wanted = new Map<string, ReadonlySet<string> | 'any'>([
+        ...[...byFolder].map(([folder, inIt]) => [folder, new Set(inIt.map((file) => basename(file)))] as const),
+        ...folders.map((folder) => [folder, 'any'] as const),
+      ])
       names = wanted
       for (const folder of [...watchers.keys()]) if (!wanted.has(folder)) close(folder)
       for (const folder of wanted.keys()) if (!watchers.has(folder)) open(folder)

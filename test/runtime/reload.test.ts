@@ -30,11 +30,13 @@ async function changeable(name: string, agents: readonly string[], options: Part
     writeFile(config, `teams:\n  - id: ${name}\n    agents:\n${lines.map((line) => `      - ${line}\n`).join('')}`)
   await configure(agents)
   const team = teamOn(ground, [], { config, actors: join(home, 'actors'), folder, ...options })
+  const write = (file: string, text: string) => writeFile(join(home, 'actors', file), text)
   const edit = async (file: string, change: (text: string) => string) => {
-    const path = join(home, 'actors', file)
-    await writeFile(path, change(await readFile(path, 'utf8')))
+    const text = change(await readFile(join(home, 'actors', file), 'utf8'))
+    await write(file, text)
+    return text
   }
-  return { team, configure, edit }
+  return { team, configure, edit, write }
 }
 
 const incarnations = (team: { list(): readonly { id: string; incarnation: number; status: string }[] }) =>
@@ -83,6 +85,29 @@ test('a change of a file is a reload, and the last good version is at hand', asy
   expect(await team.ask('r-counter', 'add', 1)).toBe(2)
   await team.restart('r-counter')
   expect(await team.ask('r-counter', 'add', 1)).toBe(-1)
+})
+
+test('what was refused is tried again when the file that was wrong is put right, or comes', async () => {
+  const { team, configure, edit, write } = await changeable('five', ['{ id: s-relay, type: relay }'], { watches: true })
+  await using _ = team
+  await team.start()
+  const refused = async (says: string) => {
+    await team.event('plan:refused', ({ message }) => message.includes(says))
+    team.forget()
+  }
+  await write('lib/fresh.ts', 'export const answer = ]')
+  await write('fresh.ts', "import { answer } from './lib/fresh.ts'\nexport const x = answer")
+  await configure(['{ id: s-relay, type: relay }', '{ id: s-fresh, type: fresh }'])
+  await refused('lib/fresh.ts')
+  await write('lib/fresh.ts', 'export const answer = 42')
+  await refused('is not an actor file')
+  const counter = await edit('counter.ts', (text) => text)
+  await write('fresh.ts', counter)
+  await team.event('child:started', ({ id }) => id === 's-fresh')
+  await configure(['{ id: s-relay, type: relay }', '{ id: s-late, type: late }'])
+  await refused('there is no actor file for "late"')
+  await write('late.ts', counter)
+  await team.event('child:started', ({ id }) => id === 's-late')
 })
 
 test('AGENT_RELOAD_INTERVAL reloads again and again, and an unchanged config restarts nothing', async () => {
