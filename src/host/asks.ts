@@ -1,8 +1,8 @@
-import { randomUUID } from 'node:crypto'
 import type { Code } from '../core/errors.ts'
 import type { Answer, ErrorData } from '../core/frames.ts'
 import type { JsonText, Outgoing } from '../core/message.ts'
 import type { KnownReply, SendVerdict } from '../store/functions/messages.ts'
+import { uuidOf } from '../worker/keys.ts'
 import { findCycle } from './ask-cycle.ts'
 import { type Clock, createAlarm } from './clock.ts'
 import type { Outbox, Passengers } from './outbox.ts'
@@ -120,19 +120,19 @@ export function createAsks({ outbox, clock, isLocal, isDown, random = Math.rando
   }
 
   async function send(question: Question, id: string, repeats: number): Promise<void> {
-    const { from, token, chain, key, message, timeout } = question
+    const { from, token, chain, message, timeout } = question
     const sending = {
       ...wireMessage({ ...message, id, expiresIn: timeout }),
       id,
       from_agent: from,
       ...(token !== undefined && { lease_token: token }),
-      send_key: repeats === 0 ? key : `${key}~${repeats}`,
+      send_key: keyOf(question, repeats),
       headers: { ask: true, chain: [...chain, from] },
     }
     const verdict = await outbox.send(sending, () => pending.has(id))
     if (isDead(verdict) && repeats < mostRepeats && pending.has(id)) {
       // Only a reply is kept: after a failure the same question is a new one.
-      const again = randomUUID()
+      const again = uuidOf([keyOf(question, repeats + 1)])
       const one = pending.get(id) as Pending
       pending.delete(id)
       pending.set(again, one)
@@ -204,6 +204,11 @@ export function createAsks({ outbox, clock, isLocal, isDown, random = Math.rando
       for (const id of [...pending.keys()]) fail(id, 'STOPPED', 'The process ends')
     },
   }
+}
+
+/** The same in every run of its turn, as is the id that is made of it. */
+function keyOf({ key }: Question, repeats: number): string {
+  return repeats === 0 ? key : `${key}~${repeats}`
 }
 
 function isDead(verdict: SendVerdict): boolean {

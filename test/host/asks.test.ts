@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { findCycle } from '../../src/host/ask-cycle.ts'
+import type { Store } from '../../src/store/store.ts'
 import { openTestStore, startNode } from './path.ts'
 
 let opened: Awaited<ReturnType<typeof openTestStore>>
@@ -97,6 +98,36 @@ describe('an ask', () => {
       },
     })
     expect([await node.ask('a3', 'go'), seen]).toEqual([{ ok: true, value: '[1,2]' }, ['good', 'bad', 'bad']])
+  })
+
+  test('that is asked anew is the same question in every later run of its turn', async () => {
+    const asked = Promise.withResolvers<void>()
+    const gate = Promise.withResolvers<void>()
+    let runs = 0
+    let timesAskedAnew = 0
+    const store: Store = {
+      ...opened.store,
+      async call(name, args, options) {
+        const answer = await opened.store.call(name, args, options)
+        if (name === 'send_messages' && JSON.stringify(args).includes('~1"')) timesAskedAnew += 1
+        if (timesAskedAnew === 2) gate.resolve()
+        return answer
+      },
+    }
+    await using node = startNode(store, 'n5')
+    const slow = async () => {
+      runs += 1
+      if (runs === 1) throw new Error('not ready')
+      asked.resolve()
+      await gate.promise
+      return 'at last'
+    }
+    await node.start('b5', { receive: { slow } }, { maxAttempts: 1 })
+    await node.start('a5', { receive: { go: (_: unknown, ctx: Asker) => ctx.ask('b5', 'slow', null, 5_000) } })
+    const reply = node.ask('a5', 'go')
+    await asked.promise
+    node.runners.get('a5')?.child.kill()
+    expect([await reply, runs]).toEqual([{ ok: true, value: '"at last"' }, 2])
   })
 
   test('of an actor that starts again gets the reply that came meanwhile', async () => {
