@@ -85,5 +85,6 @@ export function createPatience({
 /** Whether the same call can never work, whoever is asked and whenever. */
 export function isAboutData(error: unknown): boolean {
   const kind = storeFailureKind(error)
-  return kind === 'data' || kind === 'refused' || kind === 'conflict'
+  // An answer that cannot be read has odd data in it, and has them the next time too.
+  return kind === 'data' || kind === 'refused' || kind === 'conflict' || kind === 'answer'
 }

@@ -1,4 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { jobFunctions } from '../../src/store/functions/jobs.ts'
+import type { Store } from '../../src/store/store.ts'
+import { storeError } from '../../src/store/store-error.ts'
+import type { FakeContext } from './fake-child.ts'
 import { faultyStore } from './faulty-store.ts'
 import { openTestStore, startNode } from './path.ts'
 
@@ -19,6 +23,7 @@ test.each([
   ['a time without end', 'created_at', `'infinity'`],
   ['an end that never comes', 'expires_at', `'infinity'`],
   ['nothing but a type', 'payload', 'null'],
+  ['a number that is too large for JavaScript', 'payload', `'{"n": 1e400}'`],
 ])('a row with %s holds up neither its receiver nor anybody else', async (_, column, value) => {
   const to = `odd-${column}-${value.length}`
   await insert(to, column, value)
@@ -29,6 +34,51 @@ test.each([
   await node.start(to, { receive: { note, hi: () => got.length } }, { maxAttempts: 1 })
   const ended = await Promise.race([node.next('turn:committed', ({ id, type }) => id === to && type === 'note'), node.next('message:dead')])
   expect([ended.id, await node.ask('neighbour', 'hi'), (await node.ask(to, 'hi')).ok]).toEqual([to, { ok: true, value: '"hello"' }, true])
+})
+
+test('a job with a number that is too large for JavaScript is claimed like any other', async () => {
+  await using node = startNode(opened.store, 'n3')
+  await opened.store.call('create_jobs', { p_batch: ['odd-job', 'plain-job'].map((job_type) => ({ job_type })) })
+  await opened.backend.query(`update agent_jobs set payload = '{"n": 1e400}' where job_type = 'odd-job'`)
+  const done = ['odd-job', 'plain-job'].map((job) => node.next('turn:committed', ({ type }) => type === job))
+  await node.start('taker', { run: { 'odd-job': () => {}, 'plain-job': () => {} } })
+  await Promise.all(done)
+  // The embedded database makes null of it, a hosted one does not.
+  const job = '{"job_id":"0b6f2f5e-3f5a-4e0b-9d4e-0123456789ab","job_type":"odd-job","payload":{"n":1e400},"priority":5,"attempt":1'
+  const rest = '"max_attempts":3,"lease_token":1,"created_by":null,"created_at":"2026-11-29T00:00:00Z","timeout_ms":null}'
+  const answer = JSON.parse(`[{"agent_id":"taker","verdict":"ok","jobs":[${job},${rest}]}]`)
+  expect(jobFunctions.claim_jobs.result.safeParse(answer).success).toBe(true)
+})
+
+test('who reads what cannot be read is told at once', async () => {
+  const store: Store = {
+    ...opened.store,
+    read: (relation) => Promise.reject(storeError('not what was expected, as asked', { kind: 'answer', code: '', function: relation })),
+  }
+  await using node = startNode(store, 'n5')
+  const look = (_: unknown, { read }: FakeContext) => read('v_agent_dashboard')
+  await node.start('reader', { receive: { look } }, { maxAttempts: 1 }, ['v_agent_dashboard'])
+  expect(await node.ask('reader', 'look')).toMatchObject({ ok: false, error: { code: 'HANDLER_FAILED', cause: { code: 'STORE_FAILED' } } })
+})
+
+test('an answer that cannot be read is about the agent whose mail is in it, and nothing of the others is lost', async () => {
+  const store: Store = {
+    ...opened.store,
+    async call(name, args, options) {
+      const answer = await opened.store.call(name, args, options)
+      if (name === 'commit_turns' && /"refills":.*"agent_id":"odd-one"/.test(JSON.stringify(args)))
+        throw storeError('not what was expected, as asked', { kind: 'answer', code: '', function: name })
+      return answer
+    },
+  }
+  await using node = startNode(store, 'n4')
+  await node.start('odd-one', { receive: { note: () => {} } })
+  await node.start('counter', {
+    init: () => ({ state: 0 }),
+    receive: { add: (_: unknown, ctx) => (ctx.state = (ctx.state as number) + 1) },
+  })
+  for (const sum of [1, 2, 3]) expect(await node.ask('counter', 'add')).toEqual({ ok: true, value: String(sum) })
+  expect([node.runners.get('counter')?.incarnations, node.log.some(({ name }) => name === 'store:failed')]).toEqual([1, false])
 })
 
 test('an agent whose mail the database cannot give holds up nobody else', async () => {

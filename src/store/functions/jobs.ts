@@ -5,7 +5,7 @@ import { batchOf, jsonb, milliseconds, rowVerdict, timestamp, token, uuid } from
 export const claimedJob = z.object({
   job_id: uuid,
   job_type: z.string(),
-  payload: jsonb,
+  payload: z.unknown(), // anybody may have written it: what is odd about it concerns the job alone
   priority: z.int(),
   attempt: z.int(),
   max_attempts: z.int(),
