@@ -1,15 +1,18 @@
 import { cancelWait, type Draft, type DraftChild, dropChild, emit, findChild, joinChild, reply } from './draft.ts'
 import { forgive } from './history.ts'
 import { plan } from './plan.ts'
-import { type ChildSpec, faultsOf, type TeamSpec } from './spec.ts'
+import { type ChildSpec, faultsOf } from './spec.ts'
 import { isAlive } from './status.ts'
+import { recall } from './supervision.ts'
+import type { Input } from './team.ts'
 import { enroll } from './wave.ts'
 
 /** Makes the team what the spec says: only children that changed are touched, and a faulty spec changes nothing. */
-export function onApply(draft: Draft, to: string, spec: TeamSpec): void {
+export function onApply(draft: Draft, { to, spec, kept = new Map() }: Extract<Input, { kind: 'apply' }>): void {
   if (draft.phase.kind !== 'starting' && draft.phase.kind !== 'running') return reply(draft, to, { kind: 'refused', why: 'team_down' })
   const faults = faultsOf(spec)
   if (faults.length > 0) return reply(draft, to, { kind: 'invalid', faults })
+  draft.history = recall(draft.history, new Map([...kept].filter(([id]) => findChild(draft, id) === undefined)))
   const { children, ...rest } = spec
   draft.spec = rest
   draft.gone = forget(draft.gone, children)

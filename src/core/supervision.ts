@@ -14,11 +14,16 @@ export function supervisionOf(history: History, id: string): Supervision {
   return { ...(standing && { standing }), restarts }
 }
 
-/** A team's history, put together from what is kept of its agents. */
-export function historyOf(kept: ReadonlyMap<string, Supervision>): History {
+/** A team's history with agents that come to it: what is kept of them is newer than what the team remembers from having had them. */
+export function recall(history: History, kept: ReadonlyMap<string, Supervision>): History {
+  if (kept.size === 0) return history
   const restarts = [...kept].flatMap(([id, { restarts: times }]) => times.map((at) => ({ id, at })))
   const standings = [...kept].flatMap(([id, { standing }]) => (standing ? [[id, standing] as const] : []))
-  return { restarts: restarts.sort((a, b) => a.at - b.at), children: Object.fromEntries(standings) }
+  const others = Object.entries(history.children).filter(([id]) => !kept.has(id))
+  return {
+    restarts: [...history.restarts.filter(({ id }) => !kept.has(id)), ...restarts].sort((a, b) => a.at - b.at),
+    children: Object.fromEntries([...others, ...standings]),
+  }
 }
 
 /** Reads what was kept. What another version of Troupe wrote may say other things: then nothing is held against the agent. */

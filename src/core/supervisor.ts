@@ -46,7 +46,7 @@ function handle(draft: Draft, input: Input): void {
     case 'kill':
       return kill(draft)
     case 'apply':
-      return onApply(draft, input.to, input.spec)
+      return onApply(draft, input)
     case 'add':
     case 'terminate':
     case 'restart':

@@ -4,6 +4,7 @@ import { clean, type History } from './history.ts'
 import type { Plan } from './plan.ts'
 import type { ChildSpec, TeamSpec } from './spec.ts'
 import { isAlive, type Status } from './status.ts'
+import type { Supervision } from './supervision.ts'
 
 /**
  * What a child still has to do in the team's wave: the ordered change in which children stop from last to first, one at a
@@ -60,7 +61,8 @@ export type Input =
   | { readonly kind: 'stop'; readonly to?: string; readonly exit?: Exit }
   /** As stop, but nobody is given time: a second SIGTERM. */
   | { readonly kind: 'kill' }
-  | { readonly kind: 'apply'; readonly to: string; readonly spec: TeamSpec }
+  /** `kept`: what others remember of children that come. */
+  | { readonly kind: 'apply'; readonly to: string; readonly spec: TeamSpec; readonly kept?: ReadonlyMap<string, Supervision> }
   | { readonly kind: 'add'; readonly to: string; readonly spec: ChildSpec }
   /** `restart` is for a child that is down, `renew` for any: it is stopped, if need be, and started again. */
   | { readonly kind: 'terminate' | 'restart' | 'renew' | 'delete'; readonly to: string; readonly id: string }

@@ -3,13 +3,12 @@ import { clean, type History } from '../core/history.ts'
 import { exitCode, rootSpec } from '../core/root.ts'
 import { type ChildSpec, faultsOf, type TeamSpec } from '../core/spec.ts'
 import type { Status } from '../core/status.ts'
+import { recall, type Supervision } from '../core/supervision.ts'
 import type { Result } from '../core/team.ts'
 import { type ChildView, createSupervisor, type Launched, type Supervisor, type SupervisorOptions, type TeamOf } from './supervisor.ts'
 
 export type RootOptions<Spec extends ChildSpec> = Pick<SupervisorOptions<Spec>, 'launch' | 'random'> & {
   readonly emit: (event: Event) => void
-  /** By team, as they were saved. */
-  readonly histories?: Readonly<Record<string, History>>
   readonly saveHistory?: (team: string, history: History) => void
   /** Every team has given up: the process has nothing left to do and should end with exit code 1. */
   readonly onGiveUp: () => void
@@ -19,8 +18,11 @@ export type TeamView = { readonly id: string; readonly status: Status; readonly 
 
 /** The supervisor of all teams. Ids of agents are unique among all teams, and a command may name a team as well. */
 export type Root<Spec extends ChildSpec> = {
-  /** Makes the teams what the specs say; boot is this from nothing. With a fault in any of them, nothing changes. */
-  apply(teams: readonly TeamOf<Spec>[]): Promise<Readonly<Record<string, Result>>>
+  /**
+   * Makes the teams what the specs say; boot is this from nothing. With a fault in any of them, nothing changes. `kept`: what was
+   * saved of agents that come, by id.
+   */
+  apply(teams: readonly TeamOf<Spec>[], kept?: ReadonlyMap<string, Supervision>): Promise<Readonly<Record<string, Result>>>
   stop(options?: { readonly grace?: number }): Promise<void>
   /** Ends everything at once. */
   kill(): void
@@ -37,7 +39,7 @@ export type Root<Spec extends ChildSpec> = {
  */
 export function createRoot<Spec extends ChildSpec>(options: RootOptions<Spec>): Root<Spec> {
   const { launch, emit, saveHistory, onGiveUp, random } = options
-  const histories = new Map(Object.entries(options.histories ?? {}))
+  const histories = new Map<string, History>()
   const specs = new Map<string, TeamOf<Spec>>()
   /** How often a team that was down has changed: another version is what makes the root try it again. */
   const versions = new Map<string, number>()
@@ -86,11 +88,12 @@ export function createRoot<Spec extends ChildSpec>(options: RootOptions<Spec>): 
     }
   }
 
-  async function applyTo(spec: TeamOf<Spec>): Promise<Result> {
+  async function applyTo(spec: TeamOf<Spec>, kept: ReadonlyMap<string, Supervision>): Promise<Result> {
     const known = specs.get(spec.id)
     specs.set(spec.id, spec)
-    const result = await supervisors.get(spec.id)?.apply(spec)
+    const result = await supervisors.get(spec.id)?.apply(spec, kept)
     if (result && !isDown(result)) return result
+    histories.set(spec.id, recall(histories.get(spec.id) ?? clean, kept))
     if (known && isChanged(known, spec)) versions.set(spec.id, (versions.get(spec.id) ?? 0) + 1)
     return { kind: 'planned', plan: { stop: [], start: spec.children } }
   }
@@ -102,11 +105,11 @@ export function createRoot<Spec extends ChildSpec>(options: RootOptions<Spec>): 
   }
 
   return {
-    async apply(teams) {
+    async apply(teams, kept = new Map()) {
       await up
       const faults = teams.flatMap(faultsOf)
       if (faults.length > 0) return Object.fromEntries(teams.map(({ id }) => [id, { kind: 'invalid', faults }]))
-      const results = await Promise.all(teams.map(async (spec) => [spec.id, await applyTo(spec)] as const))
+      const results = await Promise.all(teams.map(async (spec) => [spec.id, await applyTo(spec, keptOf(spec, kept))] as const))
       await root.apply(rootSpec(teams.map(({ id }) => ({ id, version: String(versions.get(id) ?? 0) }))))
       return Object.fromEntries(results)
     },
@@ -129,6 +132,10 @@ async function boot<Spec extends ChildSpec>(supervisor: Supervisor<Spec>, spec: 
 
 function isDown(result: Result): boolean {
   return result.kind === 'refused' && result.why === 'team_down'
+}
+
+function keptOf({ children }: TeamSpec, kept: ReadonlyMap<string, Supervision>): ReadonlyMap<string, Supervision> {
+  return new Map([...kept].filter(([id]) => children.some((child) => child.id === id)))
 }
 
 /** Whether a team is not what it was: its children are what their versions say. */

@@ -3,7 +3,7 @@ import { ActorError } from '../core/errors.ts'
 import type { Event } from '../core/events.ts'
 import type { History } from '../core/history.ts'
 import type { Status } from '../core/status.ts'
-import { historyOf, readSupervision, type Supervision, supervisionOf } from '../core/supervision.ts'
+import { readSupervision, type Supervision, supervisionOf } from '../core/supervision.ts'
 import type { Result } from '../core/team.ts'
 import { changesOf } from './changes.ts'
 import type { Desired, DesiredTeam } from './desired.ts'
@@ -57,8 +57,10 @@ export type RunningOptions = {
 export function createRunning(options: RunningOptions): Running {
   const { versions, launcher, take, saveSupervision, retire, onDown, onTaken, emit, onGiveUp } = options
   let { desired } = options
-  /** What came with the leases, for the start of each team's supervisor. */
+  /** As it was saved last. */
   const kept = new Map<string, Supervision>()
+  /** What came with leases, for the supervisors of their agents. */
+  let arrived = new Map<string, Supervision>()
   const paused = new Set<string>()
   const applied = new Set<string>()
   const serial = createSerial()
@@ -72,7 +74,10 @@ export function createRunning(options: RunningOptions): Running {
     wanted: agents,
     instances: () => desired.instances,
     take: (specs) => take(specs, desired.stamp),
-    onTaken: (spec, claim) => kept.set(spec.id, readSupervision(claim.supervision)),
+    onTaken({ id }, { supervision }) {
+      kept.set(id, readSupervision(supervision))
+      arrived.set(id, readSupervision(supervision))
+    },
     emit,
   })
 
@@ -82,13 +87,10 @@ export function createRunning(options: RunningOptions): Running {
     return teams.filter(({ id, children }) => children.length > 0 || applied.has(id))
   }
 
-  /** Made with the first leases: what is remembered of its teams comes with them. */
   function openRoot(): Root<AgentSpec> {
-    const histories = desired.teams.map(({ id, children }) => [id, historyIn(children)] as const)
     return createRoot<AgentSpec>({
       launch: launcher.launch,
-      histories: Object.fromEntries(histories),
-      saveHistory: (team, history) => remember(team, history),
+      saveHistory: remember,
       emit(event) {
         emit(event)
         // Whatever it says: something has changed.
@@ -97,10 +99,6 @@ export function createRunning(options: RunningOptions): Running {
       },
       onGiveUp,
     })
-  }
-
-  function historyIn(children: readonly AgentSpec[]): History {
-    return historyOf(new Map(children.flatMap(({ id }) => (kept.has(id) ? [[id, kept.get(id) as Supervision] as const] : []))))
   }
 
   function remember(team: string, history: History): void {
@@ -118,7 +116,9 @@ export function createRunning(options: RunningOptions): Running {
     if (teams.length === 0 && root === undefined) return
     root ??= openRoot()
     for (const { id } of teams) applied.add(id)
-    await root.apply(teams)
+    const coming = arrived
+    arrived = new Map()
+    await root.apply(teams, coming)
   }
 
   async function arrange(): Promise<void> {

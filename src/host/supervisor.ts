@@ -4,6 +4,7 @@ import type { Exit } from '../core/exit.ts'
 import { type History, standingOf } from '../core/history.ts'
 import type { ChildSpec, TeamSpec } from '../core/spec.ts'
 import type { Status } from '../core/status.ts'
+import type { Supervision } from '../core/supervision.ts'
 import { reduce } from '../core/supervisor.ts'
 import { createTeam, type Effect, type Input, type Result, type Team } from '../core/team.ts'
 import { createAlarms } from './alarms.ts'
@@ -59,8 +60,8 @@ export type Supervisor<Spec extends ChildSpec> = {
   stop(options?: { readonly grace?: number }): Promise<void>
   /** Ends all children at once. */
   kill(): void
-  /** Makes the team what the spec says; answered when it is decided, not when it is done. */
-  apply(team: TeamOf<Spec>): Promise<Result>
+  /** Makes the team what the spec says; answered when it is decided, not when it is done. `kept`: what is remembered of those that come. */
+  apply(team: TeamOf<Spec>, kept?: ReadonlyMap<string, Supervision>): Promise<Result>
   add(spec: Spec): Promise<Result>
   /** Stops a child and keeps it stopped: a pause. */
   terminate(id: string): Promise<Result>
@@ -203,7 +204,7 @@ export function createSupervisor<Spec extends ChildSpec>(options: SupervisorOpti
       clearTimeout(limit)
     },
     kill: () => send({ kind: 'kill' }),
-    apply: (spec) => request((to) => ({ kind: 'apply', to, spec })),
+    apply: (spec, kept) => request((to) => ({ kind: 'apply', to, spec, ...(kept && { kept }) })),
     add: (spec) => request((to) => ({ kind: 'add', to, spec })),
     terminate: ask('terminate'),
     restart: ask('restart'),

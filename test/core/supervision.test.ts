@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import type { History } from '../../src/core/history.ts'
-import { historyOf, readSupervision, supervisionOf } from '../../src/core/supervision.ts'
+import { clean, type History } from '../../src/core/history.ts'
+import { readSupervision, recall, supervisionOf } from '../../src/core/supervision.ts'
 
 const standing = { version: '1', exits: 2, quarantines: 1, until: null }
 
@@ -14,7 +14,16 @@ test("a team's history comes together again from what was kept of each agent", (
     children: { a: standing },
   }
   const kept = new Map(['a', 'b', 'constructor'].map((id) => [id, supervisionOf(history, id)]))
-  expect([historyOf(kept), kept.get('constructor')]).toEqual([history, { restarts: [] }])
+  expect([recall(clean, kept), kept.get('constructor')]).toEqual([history, { restarts: [] }])
+})
+
+test('what was kept of an agent that comes back takes the place of what its team remembers', () => {
+  const ofB = { id: 'b', at: 2 }
+  const history: History = { restarts: [{ id: 'a', at: 1 }, ofB], children: { a: { ...standing, exits: 1 }, b: standing } }
+  expect(recall(history, new Map([['a', { restarts: [1, 3], standing }]]))).toEqual({
+    restarts: [{ id: 'a', at: 1 }, ofB, { id: 'a', at: 3 }],
+    children: { b: standing, a: standing },
+  })
 })
 
 test('what was kept is read as it was, and anything else as nothing', () => {

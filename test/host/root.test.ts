@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest'
 import type { AgentSpec } from '../../src/core/agent.ts'
+import type { History } from '../../src/core/history.ts'
+import { readSupervision, type Supervision, supervisionOf } from '../../src/core/supervision.ts'
 import type { Child } from '../../src/host/child.ts'
 import { createRoot, type RootOptions } from '../../src/host/root.ts'
 import type { TeamOf } from '../../src/host/supervisor.ts'
@@ -113,18 +115,21 @@ test('commands find an agent in its team, and a stop goes through all teams from
 })
 
 test('what a team remembers is saved by team, and given back', async () => {
-  const saved: Record<string, string> = {}
+  let saved: Supervision = { restarts: [] }
   const parkable = { ...bazaar, children: agents('x', { team: 'bazaar', budget: 1 }) }
-  const saveHistory = (team: string, history: unknown) => {
-    saved[team] = JSON.stringify(history)
+  const saveHistory = (_: string, history: History) => {
+    saved = readSupervision(JSON.parse(JSON.stringify(supervisionOf(history, 'x'))))
   }
   {
     await using root = await openRoot([trading, parkable], { saveHistory })
     await root.hit('x')
     await root.journal.until((event) => event.name === 'child:quarantined' && event.id === 'x')
   }
-  await using root = await openRoot([trading], { histories: { bazaar: JSON.parse(saved.bazaar ?? '') } })
-  await root.apply([trading, parkable])
+  await using root = await openRoot([trading])
+  await root.apply([trading, parkable], new Map([['x', saved]]))
   await root.journal.until((event) => event.name === 'child:quarantined' && event.id === 'x' && event.incarnation === 0)
+  expect(root.statuses()).toEqual(['trading running: running running', 'bazaar running: quarantined'])
+  await root.apply([trading, { ...parkable, children: [] }])
+  await root.apply([trading, parkable], new Map([['x', saved]]))
   expect(root.statuses()).toEqual(['trading running: running running', 'bazaar running: quarantined'])
 })

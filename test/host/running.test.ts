@@ -1,0 +1,43 @@
+import { expect, test } from 'vitest'
+import type { AgentSpec } from '../../src/core/agent.ts'
+import type { Supervision } from '../../src/core/supervision.ts'
+import type { Desired } from '../../src/host/desired.ts'
+import type { Taken } from '../../src/host/holdings.ts'
+import type { Launcher } from '../../src/host/launch.ts'
+import { createRunning } from '../../src/host/running.ts'
+import type { Launched } from '../../src/host/supervisor.ts'
+import type { Versions } from '../../src/host/versions.ts'
+import { agent, createJournal, teamOf } from './hosted.ts'
+
+test('an agent that comes back from another process has against it what was kept there, not what is remembered here', async () => {
+  const journal = createJournal()
+  const saved: [string, Supervision][] = []
+  let supervision: Record<string, unknown> = {}
+  const launch = (): Launched => {
+    const exited = Promise.withResolvers<{ exit: 'shutdown' }>()
+    const end = () => exited.resolve({ exit: 'shutdown' })
+    return { begun: Promise.resolve(), ready: Promise.resolve('ready'), exited: exited.promise, stop: end, kill: end }
+  }
+  const running = createRunning({
+    desired: { teams: [teamOf([agent('a'), agent('b')])], instances: new Map(), stamp: 1 } as unknown as Desired,
+    versions: { resolve: (spec: AgentSpec) => spec } as Versions,
+    launcher: { launch } as unknown as Launcher,
+    take: async (specs) => specs.map((): Taken => ({ verdict: 'ok', token: 1, state: null, supervision })),
+    saveSupervision: (id, one) => void saved.push([id, one]),
+    retire: async () => {},
+    onDown() {},
+    onTaken() {},
+    emit: journal.emit,
+    onGiveUp() {},
+  })
+  await running.arrange()
+  await journal.untilEntry('start b 1')
+  running.lose('a')
+  await journal.until(({ name }) => name === 'child:dropped')
+  const standing = { version: '1', exits: 5, quarantines: 1, until: null }
+  supervision = { standing, restarts: [] }
+  await running.arrange()
+  const statuses = running.which().flatMap(({ children }) => children.map(({ id, status, exits }) => `${id} ${status} ${exits}`))
+  expect([statuses, saved]).toEqual([['a quarantined 5', 'b running 0'], []])
+  await running.stop({ grace: 1_000 })
+})
