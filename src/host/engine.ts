@@ -35,8 +35,8 @@ export type Engine = {
   readonly isInDoubt: boolean
   /** Everything stops where it is: nothing is committed any more, and no lease given back. */
   kill(): void
-  /** Waits for what is left to commit, then gives the leases of these agents back. */
-  close(options: { readonly grace: number; readonly held: readonly string[] }): Promise<void>
+  /** Waits for what is left to commit, then gives all leases back. */
+  close(options: { readonly grace: number }): Promise<void>
 }
 
 export type EngineOptions = {
@@ -96,11 +96,10 @@ export function createEngine({ store, node, leases: times, poll, emit, services,
   }
 
   /** In its last moments the store may be away: whoever comes next waits for the leases to run out. */
-  async function release(agents: readonly string[], grace: number): Promise<void> {
-    if (agents.length === 0) return
+  async function release(grace: number): Promise<void> {
     const { promise: late, resolve } = Promise.withResolvers<void>()
     const cancel = clock.after(grace, resolve)
-    await Promise.race([leases.release(agents), late])
+    await Promise.race([leases.releaseAll(), late])
     cancel()
   }
 
@@ -153,12 +152,12 @@ export function createEngine({ store, node, leases: times, poll, emit, services,
       isKilled = true
       void Promise.all([office.close({ grace: 0 }), pump.close(), leases.close()])
     },
-    async close({ grace, held }) {
+    async close({ grace }) {
       if (isKilled) return
       const until = clock.now() + grace
       await pump.close()
       await office.outbox.close({ grace })
-      await release(held, Math.max(lastWords, until - clock.now()))
+      await release(Math.max(lastWords, until - clock.now()))
       await leases.close()
       await office.close({ grace: 0 })
     },

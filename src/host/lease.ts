@@ -24,6 +24,8 @@ export type Leases = {
   remember(agent: string, supervision: AgentSync['supervision']): void
   /** Gives agents back; those that are retired are in no config any more. */
   release(agents: readonly string[], options?: { readonly retire?: { readonly stamp: number } }): Promise<void>
+  /** Takes no more agents, and gives back those that it has, also what comes of a call that is under way. */
+  releaseAll(): Promise<void>
   token(agent: string): number | undefined
   /** Nothing may start: nobody has confirmed the leases for two thirds of their time. */
   readonly isInDoubt: boolean
@@ -75,6 +77,7 @@ export function createLeases(options: LeasesOptions): Leases {
   let confirmedAt = clock.now()
   let failures = 0
   let isInDoubt = false
+  let isTaking = true
 
   function wake(): void {
     if (closed.signal.aborted) return
@@ -171,6 +174,7 @@ export function createLeases(options: LeasesOptions): Leases {
   }
 
   function confirm(began: number): void {
+    if (closed.signal.aborted) return
     confirmedAt = began
     if (isInDoubt) {
       isInDoubt = false
@@ -191,12 +195,30 @@ export function createLeases(options: LeasesOptions): Leases {
   function wish(given: readonly AgentSync[]): Promise<(SyncedAgent | undefined)[]> {
     const answers = given.map((one) => {
       const { promise, resolve } = Promise.withResolvers<SyncedAgent | undefined>()
-      if (closed.signal.aborted) resolve(undefined)
+      if (closed.signal.aborted || (one.action === 'take' && !isTaking)) resolve(undefined)
       else wishes.push({ sync: one, resolve })
       return promise
     })
     wake()
     return Promise.all(answers)
+  }
+
+  function dropTakes(): void {
+    const dropped = wishes.filter(({ sync: { action } }) => action === 'take')
+    wishes.splice(0, wishes.length, ...wishes.filter((one) => !dropped.includes(one)))
+    for (const { resolve } of dropped) resolve(undefined)
+  }
+
+  async function release(agents: readonly string[], { retire }: { readonly retire?: { readonly stamp: number } } = {}): Promise<void> {
+    const action = retire ? ('retire' as const) : ('release' as const)
+    const given = agents.flatMap((agent) => {
+      const one = held.get(agent)
+      if (!one) return []
+      const { token, supervision, reporter } = one
+      const last = { ...reporter?.report(), ...(supervision && { supervision }), status: 'offline' as const }
+      return [{ ...last, agent_id: agent, action, lease_token: token, ...(retire && { spec_stamp: retire.stamp }) }]
+    })
+    await wish(given)
   }
 
   return {
@@ -215,16 +237,13 @@ export function createLeases(options: LeasesOptions): Leases {
       const one = held.get(agent)
       if (one) one.supervision = supervision
     },
-    async release(agents, { retire } = {}) {
-      const action = retire ? ('retire' as const) : ('release' as const)
-      const given = agents.flatMap((agent) => {
-        const one = held.get(agent)
-        if (!one) return []
-        const { token, supervision, reporter } = one
-        const last = { ...reporter?.report(), ...(supervision && { supervision }), status: 'offline' as const }
-        return [{ ...last, agent_id: agent, action, lease_token: token, ...(retire && { spec_stamp: retire.stamp }) }]
-      })
-      await wish(given)
+    release,
+    async releaseAll() {
+      isTaking = false
+      dropTakes()
+      await syncing
+      dropTakes() // what a call that failed has put back
+      await release([...held.keys()])
     },
     token: (agent) => held.get(agent)?.token,
     get isInDoubt() {

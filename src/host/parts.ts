@@ -200,7 +200,7 @@ export async function openParts(options: PartsOptions): Promise<Parts> {
     // Neither is what the drain waits for.
     const listening = Promise.all([hints.stop(), upkeep.close()])
     await running.stop({ grace })
-    await engine.close({ grace: Math.max(0, until - performance.now()), held: running.holdings.ids() })
+    await engine.close({ grace: Math.max(0, until - performance.now()) })
     // What still waited for leases was told that there will be none.
     await retaking
     await threads.close()

@@ -66,6 +66,7 @@ export function createRunning(options: RunningOptions): Running {
   const serial = createSerial()
   const looking = new Set<() => void>()
   let root: Root<AgentSpec> | undefined
+  let isEnding = false
 
   const resolved = () => desired.teams.map((team) => ({ ...team, children: team.children.map(versions.resolve) }))
   const agents = () => resolved().flatMap(({ children }) => children)
@@ -113,7 +114,8 @@ export function createRunning(options: RunningOptions): Running {
 
   async function apply(): Promise<void> {
     const teams = ours()
-    if (teams.length === 0 && root === undefined) return
+    // Leases that were on their way may still come.
+    if (isEnding || (teams.length === 0 && root === undefined)) return
     root ??= openRoot()
     for (const { id } of teams) applied.add(id)
     const coming = arrived
@@ -222,9 +224,13 @@ export function createRunning(options: RunningOptions): Running {
       void serial.run(apply)
     },
     async stop({ grace }) {
+      isEnding = true
       await root?.stop({ grace })
     },
-    kill: () => root?.kill(),
+    kill() {
+      isEnding = true
+      root?.kill()
+    },
   }
 }
 

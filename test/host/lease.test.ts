@@ -10,13 +10,18 @@ import { createManualClock } from './manual-clock.ts'
 type Batch = { agents: AgentSync[]; jobs: { job_id: string; started?: boolean }[] }
 
 /** Leases of 15 s over a store that answers as the test says. */
-function over(answer: (agent: AgentSync) => Partial<SyncedAgent> | 'away' = () => ({ verdict: 'ok' }), lostJobs: readonly string[] = []) {
+function over(
+  answer: (agent: AgentSync) => Partial<SyncedAgent> | 'away' = () => ({ verdict: 'ok' }),
+  lostJobs: readonly string[] = [],
+  isOpen: Promise<void> = Promise.resolve(),
+) {
   const clock = createManualClock()
   const calls: { at: number; said: string[]; jobs: string[] }[] = []
   const log: string[] = []
   let tokens = 0
   const call = async (_name: string, { p_batch: { agents, jobs } }: { p_batch: Batch }) => {
     const said = agents.map(({ agent_id, action, lease_token }) => [agent_id, action, lease_token].filter(Boolean).join(' '))
+    await isOpen
     calls.push({ at: clock.now(), said, jobs: jobs.map(({ job_id, started }) => (started ? `${job_id} started` : job_id)) })
     const answers = agents.map((agent) => {
       const given = answer(agent)
@@ -98,6 +103,18 @@ describe('leases', () => {
     const [answer] = await taken(clock, leases.take([{ agent_id: 'a' }]))
     await clock.pass(10_000)
     expect([answer?.verdict, answer?.node_id, leases.token('a'), said()]).toEqual(['busy', 'other', undefined, ['0: a take']])
+  })
+
+  test('an answer that comes after the end begins nothing', async () => {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const { clock, leases, log } = over(undefined, [], promise)
+    const wish = leases.take([{ agent_id: 'a' }])
+    await clock.pass(0)
+    const closed = leases.close()
+    resolve()
+    await Promise.all([wish, closed])
+    await clock.pass(30_000)
+    expect(log).toEqual([])
   })
 
   test('a wish waits for the store', async () => {

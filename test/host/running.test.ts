@@ -9,10 +9,11 @@ import type { Launched } from '../../src/host/supervisor.ts'
 import type { Versions } from '../../src/host/versions.ts'
 import { agent, createJournal, teamOf } from './hosted.ts'
 
-test('an agent that comes back from another process has against it what was kept there, not what is remembered here', async () => {
+type Options = Parameters<typeof createRunning>[0]
+
+/** Agents a and b whose threads do what they are told. */
+function openRunning(options: Pick<Options, 'take'> & Partial<Options>) {
   const journal = createJournal()
-  const saved: [string, Supervision][] = []
-  let supervision: Record<string, unknown> = {}
   const launch = (): Launched => {
     const exited = Promise.withResolvers<{ exit: 'shutdown' }>()
     const end = () => exited.resolve({ exit: 'shutdown' })
@@ -22,13 +23,23 @@ test('an agent that comes back from another process has against it what was kept
     desired: { teams: [teamOf([agent('a'), agent('b')])], instances: new Map(), stamp: 1 } as unknown as Desired,
     versions: { resolve: (spec: AgentSpec) => spec } as Versions,
     launcher: { launch } as unknown as Launcher,
-    take: async (specs) => specs.map((): Taken => ({ verdict: 'ok', token: 1, state: null, supervision })),
-    saveSupervision: (id, one) => void saved.push([id, one]),
+    saveSupervision() {},
     retire: async () => {},
     onDown() {},
     onTaken() {},
     emit: journal.emit,
     onGiveUp() {},
+    ...options,
+  })
+  return { journal, running }
+}
+
+test('an agent that comes back from another process has against it what was kept there, not what is remembered here', async () => {
+  const saved: [string, Supervision][] = []
+  let supervision: Record<string, unknown> = {}
+  const { journal, running } = openRunning({
+    take: async (specs) => specs.map((): Taken => ({ verdict: 'ok', token: 1, state: null, supervision })),
+    saveSupervision: (id, one) => void saved.push([id, one]),
   })
   await running.arrange()
   await journal.untilEntry('start b 1')
@@ -40,4 +51,19 @@ test('an agent that comes back from another process has against it what was kept
   const statuses = running.which().flatMap(({ children }) => children.map(({ id, status, exits }) => `${id} ${status} ${exits}`))
   expect([statuses, saved]).toEqual([['a quarantined 5', 'b running 0'], []])
   await running.stop({ grace: 1_000 })
+})
+
+test('leases that arrive after the stop start nothing', async () => {
+  const free = Promise.withResolvers<void>()
+  const { journal, running } = openRunning({
+    async take(specs) {
+      await free.promise
+      return specs.map((): Taken => ({ verdict: 'ok', token: 1, state: null, supervision: undefined }))
+    },
+  })
+  const arranged = running.arrange()
+  await running.stop({ grace: 1_000 })
+  free.resolve()
+  await arranged
+  expect([journal.events, running.which()]).toEqual([[], []])
 })
