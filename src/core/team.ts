@@ -3,7 +3,7 @@ import type { Exit } from './exit.ts'
 import { clean, type History } from './history.ts'
 import type { Plan } from './plan.ts'
 import type { ChildSpec, TeamSpec } from './spec.ts'
-import { isAlive, type Status } from './status.ts'
+import type { Status } from './status.ts'
 import type { Supervision } from './supervision.ts'
 
 /**
@@ -112,14 +112,4 @@ export function createTeam({ children, ...spec }: TeamSpec, history: History = c
 /** A child that has not been started since it joined. */
 export function createChild(spec: ChildSpec, incarnation = 0): Child {
   return { spec, status: 'stopped', incarnation, todo: undefined, until: undefined, isOverdue: false, waiters: [] }
-}
-
-/** The children as people want to see them; it is a value, so asking never waits. */
-export function listChildren(team: Team): { id: string; status: Status; incarnation: number }[] {
-  return team.children.map(({ spec, status, incarnation }) => ({ id: spec.id, status, incarnation }))
-}
-
-/** How many children a team has, and how many of them have a thread. */
-export function countChildren(team: Team): { specs: number; active: number } {
-  return { specs: team.children.length, active: team.children.filter((child) => isAlive(child.status)).length }
 }

@@ -26,7 +26,6 @@ export type Leases = {
   release(agents: readonly string[], options?: { readonly retire?: { readonly stamp: number } }): Promise<void>
   /** Takes no more agents, and gives back those that it has, also what comes of a call that is under way. */
   releaseAll(): Promise<void>
-  token(agent: string): number | undefined
   /** Nothing may start: nobody has confirmed the leases for two thirds of their time. */
   readonly isInDoubt: boolean
   close(): Promise<void>
@@ -245,7 +244,6 @@ export function createLeases(options: LeasesOptions): Leases {
       dropTakes() // what a call that failed has put back
       await release([...held.keys()])
     },
-    token: (agent) => held.get(agent)?.token,
     get isInDoubt() {
       return isInDoubt
     },

@@ -62,13 +62,10 @@ export type Supervisor<Spec extends ChildSpec> = {
   kill(): void
   /** Makes the team what the spec says; answered when it is decided, not when it is done. `kept`: what is remembered of those that come. */
   apply(team: TeamOf<Spec>, kept?: ReadonlyMap<string, Supervision>): Promise<Result>
-  add(spec: Spec): Promise<Result>
   /** Stops a child and keeps it stopped: a pause. */
   terminate(id: string): Promise<Result>
   /** Starts a child that is down, with nothing held against it: the end of a pause or a quarantine. */
   restart(id: string): Promise<Result>
-  /** Forgets a child that is down. */
-  delete(id: string): Promise<Result>
   /** Stops a child, whatever it is doing, and starts it again; answered when it is decided, not when it is done. */
   renew(id: string): Promise<Result>
   /** What a child has in memory counts no more: it starts again, and nobody is blamed. */
@@ -194,7 +191,7 @@ export function createSupervisor<Spec extends ChildSpec>(options: SupervisorOpti
     return promise
   }
 
-  const ask = (kind: 'terminate' | 'restart' | 'renew' | 'delete') => (id: string) => request((to) => ({ kind, to, id }))
+  const ask = (kind: 'terminate' | 'restart' | 'renew') => (id: string) => request((to) => ({ kind, to, id }))
 
   return {
     start: () => request((to) => ({ kind: 'start', to })),
@@ -205,10 +202,8 @@ export function createSupervisor<Spec extends ChildSpec>(options: SupervisorOpti
     },
     kill: () => send({ kind: 'kill' }),
     apply: (spec, kept) => request((to) => ({ kind: 'apply', to, spec, ...(kept && { kept }) })),
-    add: (spec) => request((to) => ({ kind: 'add', to, spec })),
     terminate: ask('terminate'),
     restart: ask('restart'),
-    delete: ask('delete'),
     renew: ask('renew'),
     outdated: (id) => send({ kind: 'outdated', id }),
     which: () =>

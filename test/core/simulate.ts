@@ -4,7 +4,7 @@ import type { Exit } from '../../src/core/exit.ts'
 import type { History } from '../../src/core/history.ts'
 import type { TeamSpec } from '../../src/core/spec.ts'
 import { reduce } from '../../src/core/supervisor.ts'
-import { createTeam, type Effect, type Input, listChildren, type Result, type Team } from '../../src/core/team.ts'
+import { createTeam, type Effect, type Input, type Result, type Team } from '../../src/core/team.ts'
 import { start } from './specs.ts'
 
 /** How a child behaves in one incarnation; what is left out happens at once and well. */
@@ -261,9 +261,7 @@ export function simulate(spec: TeamSpec, options: Options = {}) {
     },
     /** All children with their status, in order. */
     list(): string {
-      return listChildren(root.state)
-        .map(({ id, status }) => `${id} ${status}`)
-        .join(', ')
+      return root.state.children.map(({ spec: { id }, status }) => `${id} ${status}`).join(', ')
     },
     incarnation: (id: string): number | undefined => find(id)?.incarnation,
     isAlive: (id: string): boolean => find(id)?.isAlive ?? false,
