@@ -1,5 +1,6 @@
 import type { ErrorData } from './frames.ts'
 import type { Delivery } from './message.ts'
+import { longestReason, storable } from './storable.ts'
 import type { DeadReason, Policy, RecordOutcome } from './turn-state.ts'
 
 const backoff = { first: 200, max: 60_000, jitter: 0.2 } as const
@@ -39,9 +40,12 @@ export type Blocked = { readonly reason: string; readonly after: number }
 /** Whether what was thrown says that the agent is blocked; `wallNow` in ms since 1970, as the end of a budget is. */
 export function judgeBlock({ error, isFinal = false, retryIn }: Failure, wallNow: number): Blocked | undefined {
   if (isFinal || (error.code !== 'BLOCKED' && error.code !== 'BUDGET_EXCEEDED')) return undefined
-  const { reason = error.message, until } = error.details ?? {}
+  const { reason, until } = error.details ?? {}
   const left = typeof until === 'number' ? Math.max(until - wallNow, 0) : blocks.first
-  return { reason: String(reason), after: retryIn ?? Math.min(left, blocks.longest) }
+  return {
+    reason: storable(typeof reason === 'string' ? reason : error.message, longestReason),
+    after: retryIn ?? Math.min(left, blocks.longest),
+  }
 }
 
 /** The wait after the n-th failed attempt. */

@@ -27,6 +27,7 @@ const levels: Partial<Record<keyof Events, Level>> = {
   'http:denied': 'warn',
   'http:traffic': 'debug',
   'lease:doubted': 'warn',
+  'report:refused': 'error',
   'lease:lost': 'warn',
 }
 
@@ -107,6 +108,8 @@ function words(event: Event): string {
       return unusable(event)
     case 'store:usable':
       return 'the store can be used'
+    case 'report:refused':
+      return `the store does not take what the agents report of themselves, so that their leases are renewed without it: ${event.error}`
     case 'lease:refused':
       return event.why === 'busy'
         ? `${event.id} runs in another process${event.holder === undefined ? '' : ` (${event.holder})`}: this one stands by`

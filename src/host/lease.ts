@@ -4,6 +4,7 @@ import { backoffDelay } from '../store/failure.ts'
 import type { AgentSync, SyncedAgent } from '../store/functions/turns.ts'
 import type { Store } from '../store/store.ts'
 import { type Clock, createAlarm } from './clock.ts'
+import { createHeartbeat } from './heartbeat.ts'
 import type { Patience } from './patience.ts'
 
 /** What is said of a running agent with each heartbeat. */
@@ -66,6 +67,7 @@ export function createLeases(options: LeasesOptions): Leases {
     jobLease = leaseDefaults.jobs,
   } = options
   const held = new Map<string, Held>()
+  const heartbeat = createHeartbeat({ store, patience, emit, timeout: Math.ceil(lease / 3) })
   const wishes: Wish[] = []
   const renewed = new Map<string, { readonly at: number; readonly isStarted: boolean }>()
   const closed = new AbortController()
@@ -104,7 +106,7 @@ export function createLeases(options: LeasesOptions): Leases {
     const wanted = new Set(asked.map(({ sync: { agent_id } }) => agent_id))
     const holds = [...held].filter(([agent]) => !wanted.has(agent)).map(([agent, one]) => ({ agent, one, sync: holdOf(agent, one) }))
     const jobs = dueJobs(began)
-    const p_batch = {
+    const batch = {
       node_id: node,
       lease_ms: lease,
       agents: [...asked.map((wish) => wish.sync), ...holds.map((hold) => hold.sync)],
@@ -115,9 +117,9 @@ export function createLeases(options: LeasesOptions): Leases {
         ...(isStarted && { started: true }),
       })),
     }
-    if (p_batch.agents.length === 0) return
+    if (batch.agents.length === 0) return
     try {
-      const answer = await patience.attempt(() => store.call('sync_node', { p_batch }, { timeout: Math.ceil(lease / 3) }))
+      const answer = await heartbeat(batch)
       failures = 0
       for (const [index, wish] of asked.entries()) grant(wish, answer.agents[index])
       for (const [index, hold] of holds.entries()) learn(hold, answer.agents[asked.length + index])

@@ -3,6 +3,7 @@ import type * as z from 'zod'
 import type { AgentSpec } from '../core/agent.ts'
 import type { ErrorData, NewJob, TimerChange } from '../core/frames.ts'
 import type { Delivery, Job, Message, Outgoing } from '../core/message.ts'
+import { storable } from '../core/storable.ts'
 import type { TurnCommit } from '../core/turn-state.ts'
 import type { Caller } from '../services/service.ts'
 import type { ClaimedJob, newJob } from '../store/functions/jobs.ts'
@@ -73,7 +74,7 @@ export function wireMessage({ id, to, type, body, priority, expiresIn, delay }: 
 function contentOf(body: string): Pick<OutgoingMessage, 'content'> {
   const said: unknown = JSON.parse(body)
   const text: unknown = typeof said === 'object' && said !== null ? Reflect.get(said, 'text') : said
-  return typeof text === 'string' ? { content: text.slice(0, 10_000).toWellFormed() } : {}
+  return typeof text === 'string' ? { content: storable(text, 10_000) } : {}
 }
 
 function wireJob({ id, type, payload, priority, dedupeKey, delay, maxAttempts, target }: NewJob): z.input<typeof newJob> {
@@ -158,5 +159,5 @@ export function sizeOf(record: TurnCommit): number {
 
 /** An error in a line, as dead letters keep it. */
 export function errorText({ code, name, message }: ErrorData): string {
-  return `${code ?? name}: ${message}`.slice(0, 4_000).toWellFormed().replaceAll('\0', '\u{FFFD}')
+  return storable(`${code ?? name}: ${message}`, 4_000)
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Context } from '../actor.ts'
 import { ActorError } from '../core/errors.ts'
+import { longestReason, storable } from '../core/storable.ts'
 import { checkWord } from './checks.ts'
 import { toJson } from './json.ts'
 import { uuidOf } from './keys.ts'
@@ -18,7 +19,8 @@ export function createAlways({ id, args, log, send, calls }: Pick<Resident, 'id'
     now: () => Date.now(),
     status(status, reason) {
       checkWord(status, 'The status of ctx.status', ['idle', 'working', 'blocked'])
-      send({ kind: 'status', actor: id, status, ...(reason !== undefined && { reason }) })
+      // A reason may quote what somebody else wrote.
+      send({ kind: 'status', actor: id, status, ...(reason !== undefined && { reason: storable(String(reason), longestReason) }) })
     },
     async post({ to = id, type, body, ...options }, { id: name } = {}) {
       const uuid = name === undefined ? randomUUID() : uuidOf([id, 'post', name])

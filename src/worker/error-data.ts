@@ -1,6 +1,7 @@
 import { inspect } from 'node:util'
 import { ActorError, type Code, codes } from '../core/errors.ts'
 import type { ErrorData } from '../core/frames.ts'
+import { storable } from '../core/storable.ts'
 
 const limits = { message: 4_000, stack: 8_000, details: 16_000, causes: 5 } as const
 const known: ReadonlySet<string> = new Set(Object.values(codes).flat())
@@ -35,8 +36,7 @@ function isCode(code: string | undefined): code is Code {
 }
 
 function cut(text: string, length: number): string {
-  const short = text.length > length ? `${text.slice(0, length)}…` : text
-  return short.toWellFormed().replaceAll('\0', '\u{FFFD}')
+  return `${storable(text, length)}${text.length > length ? '…' : ''}`
 }
 
 function plainDetails(details: unknown): Record<string, unknown> | undefined {

@@ -446,6 +446,15 @@ describe('who is blocked', () => {
     expect(story.state.blocked).toBe(undefined)
   })
 
+  test('gives a reason that the database can hold', () => {
+    const reasons = ['no\0key', 'half \ud83d', { toString: 1 }].map((reason) => {
+      const story = new Story().take('m')
+      story.threw(1, { code: 'BLOCKED', details: { reason } })
+      return story.state.blocked?.reason
+    })
+    expect(reasons).toEqual(['no\u{FFFD}key', 'half \u{FFFD}', error.message])
+  })
+
   test('gives a job back, and is not unblocked by what is of another type', () => {
     const story = new Story().job('j')
     story.told()

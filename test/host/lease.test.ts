@@ -11,7 +11,7 @@ type Batch = { agents: AgentSync[]; jobs: { job_id: string; started?: boolean }[
 
 /** Leases of 15 s over a store that answers as the test says. */
 function over(
-  answer: (agent: AgentSync) => Partial<SyncedAgent> | 'away' = () => ({ verdict: 'ok' }),
+  answer: (agent: AgentSync) => Partial<SyncedAgent> | 'away' | 'refused' = () => ({ verdict: 'ok' }),
   lostJobs: readonly string[] = [],
   isOpen: Promise<void> = Promise.resolve(),
 ) {
@@ -26,6 +26,7 @@ function over(
     const answers = agents.map((agent) => {
       const given = answer(agent)
       if (given === 'away') throw storeError('no answer', { kind: 'unavailable', code: '' })
+      if (given === 'refused') throw storeError('no such text', { kind: 'data', code: '22P05' })
       tokens += agent.action === 'take' ? 1 : 0
       return { agent_id: agent.agent_id, ...(agent.action === 'take' && { lease_token: tokens }), verdict: 'ok' as const, ...given }
     })
@@ -120,6 +121,29 @@ describe('leases', () => {
     await Promise.all([wish, closed])
     await clock.pass(30_000)
     expect(log).toEqual([])
+  })
+
+  test('are renewed without what an agent says of itself when the store does not take that, which is told once', async () => {
+    const held: AgentSync[] = []
+    const { clock, leases, log } = over((agent) => {
+      if (agent.blocked_reason === 'bad') return 'refused'
+      if (agent.action === 'hold') held.push(agent)
+      return { verdict: 'ok' }
+    })
+    await taken(clock, leases.take([{ agent_id: 'a' }, { agent_id: 'b' }]))
+    let reason = 'bad'
+    const report = () => ({ agent_type: 'test', status: 'blocked' as const, blocked_reason: reason, version: '1', current_load: 1 })
+    leases.attach('a', { report, jobs: () => [], loseJob() {} })
+    leases.remember('a', { exits: 1 })
+    await clock.pass(10_000)
+    reason = 'good'
+    await clock.pass(5_000)
+    const ofA = { agent_id: 'a', action: 'hold', lease_token: 1, agent_type: 'test', status: 'blocked' }
+    const ofB = { agent_id: 'b', action: 'hold', lease_token: 2 }
+    expect([held, log]).toEqual([
+      [{ ...ofA, supervision: { exits: 1 } }, ofB, ofA, ofB, { ...ofA, ...report() }, ofB],
+      ['report:refused at 5000'],
+    ])
   })
 
   test('a wish waits for the store', async () => {

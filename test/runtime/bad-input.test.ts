@@ -18,6 +18,9 @@ const files = {
     args: z.object({ edge: z.number(), market: z.object({ name: z.string() }) }),
     receive: { hi: () => 1 },
   })\n`,
+  quoter: `${header}export default defineActor({
+    receive: { says: (text, ctx) => ctx.status('idle', String(text).slice(0, 2)), hi: () => 'hello' },
+  })\n`,
   typed: `${header}export default defineActor({
     messages: { trade: z.object({ amount: z.number(), legs: z.array(z.object({ market: z.string() })) }) },
     receive: { trade: () => 'traded', hi: () => 'hello' },
@@ -37,10 +40,14 @@ afterAll(async () => {
 })
 
 /** A team of a config file, as lines of YAML. */
-async function configured(name: string, ...agents: string[]): Promise<TestTeam> {
+function configured(name: string, ...agents: string[]): Promise<TestTeam> {
+  return configuredWith(name, agents)
+}
+
+async function configuredWith(name: string, agents: readonly string[], options: Parameters<typeof teamOn>[2] = {}): Promise<TestTeam> {
   const config = join(folder, `${name}.yaml`)
   await writeFile(config, `teams:\n  - id: ${name}\n    agents:\n${agents.map((agent) => `      - ${agent}\n`).join('')}`)
-  return teamOn(ground, [], { config, actors: folder })
+  return teamOn(ground, [], { config, actors: folder, ...options })
 }
 
 /** What a start is refused with; paths as seen from the folder. */
@@ -94,6 +101,25 @@ test('an agent that cannot start is parked with the reason, and its neighbour ru
     ],
   ])
   expect([await team.ask('s-typed', 'hi'), team.status().reasons]).toEqual(['hello', [expect.stringContaining('s-thrower, s-strict')]])
+})
+
+test('a status with a reason that no database holds stops nobody: its agent and the one beside it keep their leases and work on', async () => {
+  const heard = Promise.withResolvers<void>()
+  const store = {
+    ...ground.store,
+    call: (async (name, args, options) => {
+      const answer = await ground.store.call(name, args, options)
+      if (name === 'sync_node' && JSON.stringify(args).includes('a\u{FFFD}')) heard.resolve()
+      return answer
+    }) as typeof ground.store.call,
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  }
+  const agents = ['{ id: q-quoter, type: quoter }', '{ id: q-typed, type: typed }']
+  await using team = await configuredWith('quotes', agents, { store, lease: 900 })
+  await team.start()
+  await team.ask('q-quoter', 'says', 'a😀')
+  await Promise.race([heard.promise, team.event('lease:doubted')])
+  expect([await team.ask('q-quoter', 'hi'), await team.ask('q-typed', 'hi')]).toEqual(['hello', 'hello'])
 })
 
 /** As an agent of the original system does, or a person with a SQL prompt. */

@@ -62,3 +62,14 @@ test('log, console and the standard streams become lines of the actor in pino fo
   ])
   expect(await thread.next('status')).toEqual({ kind: 'status', actor: 'lab', status: 'blocked', reason: 'rate limit' })
 })
+
+test.each([
+  ['a NUL and half of a surrogate pair', 'a\0b\ud83d', 'a\u{FFFD}b\u{FFFD}'],
+  ['a pair that the limit cuts', `${'x'.repeat(3_999)}😀`, `${'x'.repeat(3_999)}\u{FFFD}`],
+  ['no text', { code: 7 }, '[object Object]'],
+])('a status whose reason is %s says what the database can hold', async (_, given, said) => {
+  await using thread = await startThread()
+  await thread.load(sample('noisy'))
+  await thread.turn('says', given)
+  expect(await thread.next('status')).toMatchObject({ status: 'idle', reason: said })
+})

@@ -105,6 +105,15 @@ const syncedAgent = z.object({
 
 export type SyncedAgent = z.output<typeof syncedAgent>
 
+const nodeSync = z.object({
+  node_id: z.string().min(1),
+  lease_ms: z.int().min(100).max(3_600_000).optional(),
+  agents: z.array(agentSync),
+  jobs: z.array(renewal).optional(),
+})
+
+export type NodeSync = z.input<typeof nodeSync>
+
 export const turnFunctions = {
   commit_turns: {
     args: z.object({
@@ -143,14 +152,7 @@ export const turnFunctions = {
     ),
   },
   sync_node: {
-    args: z.object({
-      p_batch: z.object({
-        node_id: z.string().min(1),
-        lease_ms: z.int().min(100).max(3_600_000).optional(),
-        agents: z.array(agentSync).optional(),
-        jobs: z.array(renewal).optional(),
-      }),
-    }),
+    args: z.object({ p_batch: nodeSync }),
     result: z.object({ agents: z.array(syncedAgent), jobs: jobVerdicts }),
   },
 } as const

@@ -19,6 +19,9 @@ export default defineActor({
       process.stderr.write('direct\n')
       ctx.status('blocked', 'rate limit')
     },
+    says(reason, ctx) {
+      ctx.status('idle', reason as string)
+    },
     endless() {
       for (;;) console.log('again')
     },
