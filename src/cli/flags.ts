@@ -47,7 +47,7 @@ export function idsOf(words: readonly string[]): string[] {
 }
 
 function parseId(text: string, where = ''): string {
-  const parsed = z.uuid().safeParse(text)
+  const parsed = z.guid().safeParse(text)
   if (parsed.success) return parsed.data.toLowerCase()
   throw new UsageError(`${where}expected an id like 0b6f2f5e-1f6a-4d0e-9a53-3a1f6a1f2b11, found ${JSON.stringify(text)}`)
 }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type * as z from 'zod'
 import type { AgentSpec } from '../core/agent.ts'
 import type { ErrorData, NewJob, TimerChange } from '../core/frames.ts'
-import type { Delivery, Job, Message, Outgoing } from '../core/message.ts'
+import type { Delivery, Job, JsonText, Message, Outgoing } from '../core/message.ts'
 import { storable } from '../core/storable.ts'
 import type { TurnCommit } from '../core/turn-state.ts'
 import type { Caller } from '../services/service.ts'
@@ -144,7 +144,16 @@ function askOf(headers: Readonly<Record<string, unknown>> | undefined): Pick<Mes
 /** A job as its claim gave it. */
 export function claimedJob(claimed: ClaimedJob): Job {
   const { job_id, job_type, payload, attempt, max_attempts, lease_token } = claimed
-  return { id: job_id, type: job_type, payload: JSON.stringify(payload), attempt, maxAttempts: max_attempts, token: lease_token }
+  return { id: job_id, type: job_type, payload: inputText(payload), attempt, maxAttempts: max_attempts, token: lease_token }
+}
+
+/** Somebody's input may be nested deeper than it can be written: it is no JSON then, which is for its turn to say. */
+function inputText(payload: unknown): JsonText {
+  try {
+    return JSON.stringify(payload)
+  } catch {
+    return ''
+  }
 }
 
 /** About how many bytes of a call a turn takes; its texts are nearly all of it. */

@@ -99,7 +99,7 @@ const message = z.strictObject({
   priority: z.exactOptional(z.enum(['low', 'normal', 'high', 'urgent'])),
   expiresIn: z.exactOptional(z.number().nonnegative()),
   delay: z.exactOptional(z.number().nonnegative()),
-  id: z.exactOptional(z.uuid()),
+  id: z.exactOptional(z.guid()),
 })
 const sent = z.object({
   id: z.string(),

@@ -24,6 +24,8 @@ test.each([
   ['an end that never comes', 'expires_at', `'infinity'`],
   ['nothing but a type', 'payload', 'null'],
   ['a number that is too large for JavaScript', 'payload', `'{"n": 1e400}'`],
+  ['an id of no version of UUIDs', 'id', `'11111111-1111-1111-1111-111111111111'`],
+  ['an answer to such an id', 'correlation_id', `md5('x')::uuid`],
 ])('a row with %s holds up neither its receiver nor anybody else', async (_, column, value) => {
   const to = `odd-${column}-${value.length}`
   await insert(to, column, value)
@@ -79,6 +81,38 @@ test('an answer that cannot be read is about the agent whose mail is in it, and 
   })
   for (const sum of [1, 2, 3]) expect(await node.ask('counter', 'add')).toEqual({ ok: true, value: String(sum) })
   expect([node.runners.get('counter')?.incarnations, node.log.some(({ name }) => name === 'store:failed')]).toEqual([1, false])
+})
+
+test.each([
+  ['an id of no version of UUIDs', 'md5', `md5('job')::uuid, '1'`, '1'],
+  [
+    'an input nested too deep for a schema',
+    'deep',
+    `gen_random_uuid(), (repeat('[', 2000) || repeat(']', 2000))::jsonb`,
+    /^\[{2000}]{2000}$/,
+  ],
+])('a job with %s is handled, and holds up no other', async (_, type, values, input) => {
+  for (const row of [`'odd-${type}', ${values}`, `'even-${type}', gen_random_uuid(), '2'`])
+    await opened.backend.query(`insert into agent_jobs (job_type, id, payload) values (${row})`)
+  await using node = startNode(opened.store, type)
+  const got: string[] = []
+  const take = (payload: unknown) => void got.push(JSON.stringify(payload))
+  await node.start(`worker-${type}`, { run: { [`odd-${type}`]: take, [`even-${type}`]: take } })
+  const ends = ['odd', 'even'].map((kind) => node.next('turn:committed', (event) => event.type === `${kind}-${type}`))
+  await Promise.all(ends)
+  expect(got.sort()).toEqual(['2', typeof input === 'string' ? input : expect.stringMatching(input)].sort())
+})
+
+test('a job whose input nobody can write down fails alone', async () => {
+  for (const row of [`'odd-steep', (repeat('[', 5500) || repeat(']', 5500))::jsonb`, `'even-steep', '2'`])
+    await opened.backend.query(`insert into agent_jobs (job_type, payload, max_attempts) values (${row}, 1)`)
+  await using node = startNode(opened.store, 'steep')
+  const take = () => {}
+  await node.start('worker-steep', { run: { 'odd-steep': take, 'even-steep': take } })
+  await Promise.all([
+    node.next('turn:failed', ({ type }) => type === 'odd-steep'),
+    node.next('turn:committed', ({ type }) => type === 'even-steep'),
+  ])
 })
 
 test('an agent whose mail the database cannot give holds up nobody else', async () => {

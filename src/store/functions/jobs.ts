@@ -1,11 +1,11 @@
 import * as z from 'zod'
-import { batchOf, jsonb, milliseconds, rowVerdict, timestamp, token, uuid } from './values.ts'
+import { answeredJsonb, batchOf, jsonb, milliseconds, rowVerdict, timestamp, token, uuid } from './values.ts'
 
 /** A job as its claim gives it: `lease_token` fences everything its holder does with it. */
 export const claimedJob = z.object({
   job_id: uuid,
   job_type: z.string(),
-  payload: z.unknown(), // anybody may have written it: what is odd about it concerns the job alone
+  payload: answeredJsonb, // anybody may have written it
   priority: z.int(),
   attempt: z.int(),
   max_attempts: z.int(),

@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import type { RelationMap } from '../store.ts'
-import { jsonb, timestamp, uuid } from './values.ts'
+import { answeredJsonb as jsonb, timestamp, uuid } from './values.ts'
 
 const text = z.string().nullable()
 const time = timestamp.nullable()

@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { createdJob, jobVerdicts, newJob, renewal } from './jobs.ts'
 import { outgoingMessage, refill, replies, sentMessage, stamps, takenMessages } from './messages.ts'
-import { batchOf, jsonb, jsonObject, jsonText, milliseconds, token, uuid } from './values.ts'
+import { answeredJsonb, batchOf, jsonb, jsonObject, jsonText, milliseconds, token, uuid } from './values.ts'
 
 const timer = z.union([
   z.object({ name: z.string(), cancel: z.literal(true) }),
@@ -51,7 +51,7 @@ const turnVerdict = z.discriminatedUnion('verdict', [
     verdict: z.literal('ok'),
     messages: z.array(sentMessage).optional(),
     jobs: z.array(createdJob).optional(),
-    writes: z.array(jsonb).optional(),
+    writes: z.array(answeredJsonb).optional(),
   }),
   z.object({ verdict: z.literal('repeat'), messages: z.array(sentMessage).optional() }),
   z.object({ verdict: z.literal('stale'), reason: z.enum(['lease', 'delivery', 'job', 'state', 'follows']) }),
@@ -145,7 +145,7 @@ export const turnFunctions = {
     args: batchOf(z.object({ ...stepKey, fn: z.string(), args: jsonObject })),
     result: z.array(
       z.union([
-        z.object({ key: z.string(), verdict: z.enum(['ok', 'repeat']), result: jsonb }),
+        z.object({ key: z.string(), verdict: z.enum(['ok', 'repeat']), result: answeredJsonb }),
         z.object({ key: z.string(), verdict: z.literal('stale') }),
         failedStep,
       ]),

@@ -2,11 +2,14 @@ import * as z from 'zod'
 
 /** Values that several functions of the schema share. */
 export const token = z.int().positive()
-export const uuid = z.uuid()
+/** As PostgreSQL understands it: of any version, and of none. */
+export const uuid = z.guid()
 /** JSON text: bodies, states and step results stay text from end to end, so that a repeat sees the same value. */
 export const jsonText = z.string().max(1_048_576)
 /** A jsonb value that people and other languages read too: job payloads, arguments. */
 export const jsonb = z.json()
+/** The same in an answer: it is JSON, and a look into it would only end where it is nested deeper than a stack. */
+export const answeredJsonb = z.custom<z.output<typeof jsonb>>()
 export const jsonObject = z.record(z.string(), jsonb)
 /** Whole milliseconds; answers may be null where nothing is due. */
 export const milliseconds = z.number().nonnegative()
