@@ -4,7 +4,7 @@ import type { Store } from '../store/store.ts'
 import { takeBatch } from './batch.ts'
 import { bisect } from './bisect.ts'
 import type { Clock } from './clock.ts'
-import { isAboutData, type Patience } from './patience.ts'
+import { isAboutData, type Patience, timeoutsFor } from './patience.ts'
 
 /** A turn on its way to the store. */
 export type Entry = {
@@ -104,7 +104,7 @@ export function createOutbox({ store, passengers, patience, clock }: OutboxOptio
     const stamps = stampsFor(batch)
     try {
       const call = { turns: batch.map(({ turn }) => turn), stamps, refills, awaiting }
-      const answer = await patience.insist(() => store.call('commit_turns', { p_batch: call }, { signal }), signal)
+      const answer = await patience.insist(() => store.call('commit_turns', { p_batch: call }, { signal }), signal, 1)
       if (!answer) return
       for (const [index, entry] of batch.entries()) settle(entry, answer.turns[index], stamps)
       passengers.refilled(refills, answer.refills)
@@ -119,7 +119,7 @@ export function createOutbox({ store, passengers, patience, clock }: OutboxOptio
 
   async function refillSome(refills: readonly Refill[]): Promise<void> {
     const call = { turns: [], refills: [...refills] }
-    const answer = await patience.insist(() => store.call('commit_turns', { p_batch: call }, { signal }), signal)
+    const answer = await patience.insist(() => store.call('commit_turns', { p_batch: call }, { signal }), signal, timeoutsFor(refills))
     if (answer) passengers.refilled(refills, answer.refills)
   }
 
@@ -131,7 +131,7 @@ export function createOutbox({ store, passengers, patience, clock }: OutboxOptio
       if (standing.length === 0) return
       const stamps = stampsFor(standing)
       const call = { turns: standing.map(({ turn }) => turn), stamps }
-      const answer = await patience.insist(() => store.call('commit_turns', { p_batch: call }, { signal }), signal)
+      const answer = await patience.insist(() => store.call('commit_turns', { p_batch: call }, { signal }), signal, timeoutsFor(standing))
       for (const [index, verdict] of (answer?.turns ?? []).entries()) {
         const entry = standing[index] as Entry
         if (verdict.verdict === 'stale' || verdict.verdict === 'failed') fallen.add(entry.owner)
@@ -172,7 +172,8 @@ export function createOutbox({ store, passengers, patience, clock }: OutboxOptio
   async function sendAll(batch: readonly Sent[]): Promise<void> {
     const messages = batch.map(({ message }) => passengers.mark(message))
     const stamps = passengers.stamps(receiversOf(messages))
-    const answer = await patience.insist(() => store.call('send_messages', { p_batch: { messages, stamps } }, { signal }), signal)
+    const call = { messages, stamps }
+    const answer = await patience.insist(() => store.call('send_messages', { p_batch: call }, { signal }), signal, timeoutsFor(batch))
     for (const [index, sent] of batch.entries()) {
       const message = messages[index] as Sending
       const verdict = answer?.[index]
@@ -184,7 +185,7 @@ export function createOutbox({ store, passengers, patience, clock }: OutboxOptio
 
   async function recordAll(batch: readonly { readonly message: Sending }[]): Promise<void> {
     const messages = batch.map(({ message }) => message)
-    await patience.insist(() => store.call('send_messages', { p_batch: { messages } }, { signal }), signal)
+    await patience.insist(() => store.call('send_messages', { p_batch: { messages } }, { signal }), signal, timeoutsFor(batch))
   }
 
   function flush(): Promise<void> {

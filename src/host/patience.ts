@@ -1,19 +1,25 @@
+import type { ActorError } from '../core/errors.ts'
 import type { Event } from '../core/events.ts'
 import { backoffDelay } from '../store/failure.ts'
-import { storeFailureKind } from '../store/store-error.ts'
+import { isTimeout, type StoreFailureDetails, storeError, storeFailureKind } from '../store/store-error.ts'
 import type { Clock } from './clock.ts'
 
 /** How this process bears with a store that does not answer. */
 export type Patience = {
   /** Does one call, and takes note of whether the store answered. */
   attempt<Answer>(call: () => Promise<Answer>): Promise<Answer>
-  /** Repeats the identical call until it is answered; undefined once the signal is aborted. Throws what is about the call's data. */
-  insist<Answer>(call: () => Promise<Answer>, signal: AbortSignal): Promise<Answer | undefined>
+  /**
+   * Repeats the identical call until it is answered; undefined once the signal is aborted. Throws what is about the call's data, and that
+   * is a call too that the database gave up for its time so often in a row.
+   */
+  insist<Answer>(call: () => Promise<Answer>, signal: AbortSignal, timeouts?: number): Promise<Answer | undefined>
   /** Since when nothing is answered. */
   readonly awaySince: number | undefined
 }
 
 const backoff = { base: 200, max: 5_000 } as const
+/** So many statements in a row that took too long are no weakness of the database. */
+const mostTimeouts = 10
 
 /** Makes the one patience of a process, so that an outage is announced once. */
 export function createPatience({
@@ -64,13 +70,16 @@ export function createPatience({
 
   return {
     attempt,
-    async insist(call, signal) {
+    async insist(call, signal, timeouts = mostTimeouts) {
+      let timedOut = 0
       for (let times = 1; !signal.aborted; times++) {
         try {
           return await attempt(call)
         } catch (error) {
           if (signal.aborted) return undefined
           if (isAboutData(error)) throw error
+          timedOut = isTimeout(error) ? timedOut + 1 : 0
+          if (timedOut === timeouts) throw tooSlow(error as ActorError, timedOut)
         }
         await pause(backoffDelay(times, backoff, random()), signal)
       }
@@ -80,6 +89,16 @@ export function createPatience({
       return awaySince
     },
   }
+}
+
+/** How often the database may give up a call for these: what can be divided is, at once; one alone may have met a busy hour. */
+export function timeoutsFor(items: readonly unknown[]): number {
+  return items.length > 1 ? 1 : mostTimeouts
+}
+
+function tooSlow(error: ActorError, times: number): ActorError {
+  const { details, message } = error
+  return storeError(`${message}, ${times} in a row`, { ...(details as StoreFailureDetails), kind: 'refused' }, error)
 }
 
 /** Whether the same call can never work, whoever is asked and whenever. */

@@ -3,8 +3,9 @@ import { leaseDefaults } from '../core/agent.ts'
 import type { Job } from '../core/message.ts'
 import type { ClaimCursor } from '../store/functions/jobs.ts'
 import type { Store } from '../store/store.ts'
+import { bisect } from './bisect.ts'
 import { type Clock, createAlarm } from './clock.ts'
-import { isAboutData, type Patience } from './patience.ts'
+import { isAboutData, type Patience, timeoutsFor } from './patience.ts'
 import { claimedJob } from './wire.ts'
 
 /** An incarnation that takes jobs. */
@@ -124,12 +125,16 @@ export function createPump({
   }
 
   async function release(jobs: readonly Job[]): Promise<void> {
-    if (jobs.length === 0) return
+    // One that cannot be given back comes back by itself, when its lease runs out.
+    const release = bisect(jobs, releaseAll, () => {})
+    releasing.add(release)
+    await release.finally(() => releasing.delete(release))
+  }
+
+  async function releaseAll(jobs: readonly Job[]): Promise<void> {
     const p_batch = jobs.map(({ id, token }) => ({ job_id: id, lease_token: token, outcome: 'released' as const }))
     // One that is somebody else's by now is none of ours.
-    const call = patience.insist(() => store.call('finish_jobs', { p_batch }, { signal: gone.signal }), gone.signal)
-    releasing.add(call)
-    await call.finally(() => releasing.delete(call))
+    await patience.insist(() => store.call('finish_jobs', { p_batch }, { signal: gone.signal }), gone.signal, timeoutsFor(jobs))
   }
 
   return {

@@ -4,7 +4,7 @@ import { relations } from '../store/functions.ts'
 import type { Store } from '../store/store.ts'
 import { takeBatch } from './batch.ts'
 import { bisect } from './bisect.ts'
-import type { Patience } from './patience.ts'
+import { type Patience, timeoutsFor } from './patience.ts'
 
 /** Whose request it is: the incarnation, and the run of a handler in it. */
 export type Requester = { readonly agent: string; readonly token: number; readonly turn: number; readonly delivery: Delivery }
@@ -32,10 +32,10 @@ export function createRequests({ store, patience }: RequestsOptions): Requests {
   type FunctionCall = Parameters<typeof store.call<'call_functions'>>[1]['p_batch'][number]
 
   const steps = gather<StepCall, StepVerdict>((p_batch) =>
-    patience.insist(() => store.call('save_steps', { p_batch: [...p_batch] }, { signal }), signal),
+    patience.insist(() => store.call('save_steps', { p_batch: [...p_batch] }, { signal }), signal, timeoutsFor(p_batch)),
   )
   const calls = gather<FunctionCall, CallVerdict>((p_batch) =>
-    patience.insist(() => store.call('call_functions', { p_batch: [...p_batch] }, { signal }), signal),
+    patience.insist(() => store.call('call_functions', { p_batch: [...p_batch] }, { signal }), signal, timeoutsFor(p_batch)),
   )
 
   // Which columns there are, the database knows.

@@ -12,7 +12,7 @@ const sqlState = /^[0-9A-Z]{5}$/
 export function failureKind(status: number, code: string): FailureKind {
   if (code === 'PT409') return 'conflict'
   if (/^PT\d{3}$/.test(code)) return 'refused'
-  if (/^(08|25P03|40|53|57P|PGRST00)/.test(code)) return 'unavailable'
+  if (/^(08|25006|25P03|40|53|55P03|57014|57P|58|PGRST00)/.test(code)) return 'unavailable'
   if (/^2[123]/.test(code)) return 'data'
   if (/^(42883|42P01|3F000|PGRST20\d)$/.test(code)) return 'schema'
   if (code === '42501' || status === 401 || status === 403) return 'denied'

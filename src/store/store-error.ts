@@ -18,6 +18,11 @@ export function storeError(message: string, details: StoreFailureDetails, cause?
   return new ActorError('STORE_FAILED', message, cause === undefined ? { details } : { cause, details })
 }
 
+/** Whether the database gave a statement up for the time it took: it may be busy, or the statement too much. */
+export function isTimeout(error: unknown): boolean {
+  return storeFailureKind(error) === 'unavailable' && (error as ActorError).details.code === '57014'
+}
+
 /** What kind of failure an error of the store is; undefined when it is not the store's. */
 export function storeFailureKind(error: unknown): FailureKind | undefined {
   return error instanceof ActorError && error.code === 'STORE_FAILED' ? (error.details as StoreFailureDetails).kind : undefined

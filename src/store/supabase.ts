@@ -6,7 +6,7 @@ import { failureKind } from './failure.ts'
 import { isStorable } from './json-text.ts'
 import { withRetries } from './retry.ts'
 import type { CallOptions, Condition, Filter, FunctionMap, Health, ReadOptions, RelationMap, Store, StoreKind } from './store.ts'
-import { storeError, storeFailureKind } from './store-error.ts'
+import { isTimeout, storeError, storeFailureKind } from './store-error.ts'
 
 export type Fetch = (input: string | URL | Request, init?: RequestInit) => Promise<Response>
 
@@ -59,7 +59,7 @@ export function createSupabaseStore<Functions extends FunctionMap, Tables extend
         if (!answer.error) return answer.data
         throw answerError(subject, answer, callOptions.signal?.aborted === true, causes.get(signal))
       },
-      { attempts, ...defaults.backoff, signal: whole, isWorthRepeating: (error) => storeFailureKind(error) === 'unavailable' },
+      { attempts, ...defaults.backoff, signal: whole, isWorthRepeating },
     )
   }
 
@@ -109,6 +109,11 @@ export function createSupabaseStore<Functions extends FunctionMap, Tables extend
   }
 
   return { kind, call, read, health, close, [Symbol.asyncDispose]: close }
+}
+
+/** What took the database too long may do so again; whoever can wait for that, repeats it. */
+function isWorthRepeating(error: unknown): boolean {
+  return storeFailureKind(error) === 'unavailable' && !isTimeout(error)
 }
 
 /** A newer schema is fine: migrations only add, so that old and new containers may run side by side. */

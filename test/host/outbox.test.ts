@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { Event } from '../../src/core/events.ts'
-import { systemClock } from '../../src/host/clock.ts'
+import { type Clock, systemClock } from '../../src/host/clock.ts'
 import { createOutbox, type Entry, type Outbox, type Passengers } from '../../src/host/outbox.ts'
 import { createPatience } from '../../src/host/patience.ts'
 import type { Turn, TurnVerdict } from '../../src/store/functions/turns.ts'
 import type { Store } from '../../src/store/store.ts'
 import { storeError } from '../../src/store/store-error.ts'
+import { createManualClock } from './manual-clock.ts'
 
 type Batch = { turns: Turn[]; refills?: unknown[]; awaiting?: string[] }
 
@@ -25,7 +26,11 @@ let opened: Outbox | undefined
 afterEach(() => opened?.close({ grace: 0 }))
 
 /** An outbox over a store that is a function of the batch. */
-function over(commit: (batch: Batch, call: number) => TurnVerdict[] | Promise<TurnVerdict[]>, passengers: Partial<Passengers> = {}) {
+function over(
+  commit: (batch: Batch, call: number) => TurnVerdict[] | Promise<TurnVerdict[]>,
+  passengers: Partial<Passengers> = {},
+  clock: Clock = systemClock,
+) {
   const calls: Batch[] = []
   const events: Event[] = []
   const call = async (_name: string, { p_batch }: { p_batch: Batch }) => {
@@ -33,8 +38,8 @@ function over(commit: (batch: Batch, call: number) => TurnVerdict[] | Promise<Tu
     return { turns: await commit(p_batch, calls.length), refills: [], replies: [] }
   }
   const store = { call } as unknown as Pick<Store, 'call'>
-  const patience = createPatience({ clock: systemClock, emit: (event) => events.push(event), random: () => 1 })
-  const outbox = createOutbox({ store, passengers: { ...noPassengers, ...passengers }, patience, clock: systemClock })
+  const patience = createPatience({ clock, emit: (event) => events.push(event), random: () => 1 })
+  const outbox = createOutbox({ store, passengers: { ...noPassengers, ...passengers }, patience, clock })
   opened = outbox
   const verdicts: string[] = []
   const owners = new Map<string, object>()
@@ -61,6 +66,7 @@ function over(commit: (batch: Batch, call: number) => TurnVerdict[] | Promise<Tu
 const nameOf = (turn: Turn) => String(turn.error)
 const ok = (turns: readonly Turn[]): TurnVerdict[] => turns.map(() => ({ verdict: 'ok' }))
 const away = () => storeError('no answer', { kind: 'unavailable', code: '' })
+const timeout = () => storeError('canceling statement due to statement timeout', { kind: 'unavailable', code: '57014' })
 const dataError = () => storeError('22P05', { kind: 'data', code: '22P05' })
 
 describe('group commit', () => {
@@ -182,5 +188,33 @@ describe('a call that the database refuses for its data', () => {
       ['a1', 'b1'],
       ['a1 failed 23514', 'b1 failed 23514'],
     ])
+  })
+})
+
+describe('a call that the database gives up for its time', () => {
+  test('is repeated like one that nobody answers', async () => {
+    const { outbox, add, verdicts } = over(({ turns }, call) => {
+      if (call < 4) throw timeout()
+      return ok(turns)
+    })
+    add('a', 'a1')
+    await outbox.flush()
+    expect(verdicts).toEqual(['a1 ok'])
+  })
+
+  test('again and again is divided, and costs the one turn that takes too long; the others stand', async () => {
+    const clock = createManualClock()
+    const { add, calls, verdicts } = over(
+      ({ turns }) => {
+        if (turns.some((turn) => nameOf(turn) === 'b1')) throw timeout()
+        return ok(turns)
+      },
+      {},
+      clock,
+    )
+    for (const name of ['a1', 'b1', 'a2', 'c1']) add(name.charAt(0), name)
+    await clock.pass(60_000)
+    expect(verdicts).toEqual(['a1 ok', 'b1 failed STORE_FAILED', 'a2 ok', 'c1 ok'])
+    expect(calls.filter(({ turns }) => turns.length === 1 && turns.map(nameOf).includes('b1')).length).toBe(10)
   })
 })

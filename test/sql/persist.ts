@@ -1,9 +1,9 @@
 import { setTimeout } from 'node:timers/promises'
+import { failureKind } from '../../src/store/failure.ts'
 
-const passing = new Set([
-  ...['40001', '40P01', '57014', '57P01', '57P02', '57P03', '53300', '25006', '08006'],
-  ...['CONNECTION_CLOSED', 'CONNECTION_ENDED', 'CONNECTION_DESTROYED', 'CONNECT_TIMEOUT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE'],
-])
+/** What the driver says instead of PostgreSQL when there is no connection. */
+const disconnected = /^(CONNECTION_(CLOSED|ENDED|DESTROYED)|CONNECT_TIMEOUT|ECONNREFUSED|ECONNRESET|EPIPE)$/
+const isPassing = (code: string) => disconnected.test(code) || failureKind(400, code) === 'unavailable'
 
 /** Repeats the identical request while its failure is one that passes, as the store does; `onFailure` hears each code. */
 export async function persist<Result>(request: () => Promise<Result>, onFailure?: (code: string) => void): Promise<Result> {
@@ -13,7 +13,7 @@ export async function persist<Result>(request: () => Promise<Result>, onFailure?
       return await request()
     } catch (error) {
       const { code = '' } = error as { code?: string }
-      if (!passing.has(code) || Date.now() > limit) throw error
+      if (!isPassing(code) || Date.now() > limit) throw error
       onFailure?.(code)
       await setTimeout(10 * Math.random()) // jitter, so that those who collided do not collide again
     }

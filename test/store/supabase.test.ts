@@ -82,6 +82,12 @@ test('keeps the reason of a refused connection, and never shows the key', async 
   expect(JSON.stringify(error, Object.getOwnPropertyNames(error)) + String((error as Error).stack)).not.toContain(store.key)
 })
 
+test('leaves it to whoever can wait to repeat what took the database too long', async () => {
+  await using store = await openStore([answer(500, { code: '57014', message: 'canceling statement due to statement timeout' }), saved])
+  await expect(store.call('save', { p_id: 7 })).rejects.toMatchObject({ details: { kind: 'unavailable', code: '57014' } })
+  expect(store.requests).toHaveLength(1)
+})
+
 test('does not repeat a wrong key', async () => {
   await using store = await openStore([answer(401, { message: 'Invalid API key', hint: 'Double check' })])
   await expect(store.call('save', { p_id: 7 })).rejects.toMatchObject({ details: { kind: 'denied', status: 401, hint: 'Double check' } })
