@@ -7,7 +7,7 @@ begin;
 
 do $$ begin
   set local lock_timeout = '60s';
-  perform pg_advisory_xact_lock(128027139960933); -- as `troupe db migrate` does, so that one waits for the other
+  perform pg_advisory_xact_lock(128034845061221); -- as `troupe db migrate` does, so that one waits for the other
   if to_regprocedure('public.schema_version()') is not null then
     if public.schema_version() > '20261129000400' then
       raise exception 'This database has schema %, this file would take it back to 20261129000400', public.schema_version()

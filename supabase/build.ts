@@ -3,7 +3,7 @@
 
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { latestVersion, type Migration, readMigrations } from '../src/store/migrate.ts'
+import { latestVersion, lockKey, type Migration, readMigrations } from '../src/store/migrate.ts'
 
 /** The file that `npm run schema` writes. */
 export const schemaFile = join(import.meta.dirname, 'agent_coordination_schema.sql')
@@ -21,7 +21,7 @@ begin;
 
 do $$ begin
   set local lock_timeout = '60s';
-  perform pg_advisory_xact_lock(128027139960933); -- as \`troupe db migrate\` does, so that one waits for the other
+  perform pg_advisory_xact_lock(${lockKey}); -- as \`troupe db migrate\` does, so that one waits for the other
   if to_regprocedure('public.schema_version()') is not null then
     if public.schema_version() > '${version}' then
       raise exception 'This database has schema %, this file would take it back to ${version}', public.schema_version()

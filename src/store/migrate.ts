@@ -68,8 +68,8 @@ const shareLedger = `
 grant usage on schema supabase_migrations to service_role;
 grant select on supabase_migrations.schema_migrations to service_role;`
 
-// Any number that nobody else uses: "troupe" in ASCII.
-const lockKey = '128034845061221'
+/** Whoever changes the schema holds this advisory lock. Any number that nobody else uses: "troupe" in ASCII. */
+export const lockKey = '128034845061221'
 
 /** Applies what is missing, all of it or nothing. Of several processes that try at once, one does it and the others find it done. */
 export async function applyMigrations(transaction: Transaction, migrations: readonly Migration[]): Promise<MigrationReport> {

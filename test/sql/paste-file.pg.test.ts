@@ -7,6 +7,7 @@ import { applyMigrations, readMigrations } from '../../src/store/migrate.ts'
 import { schemaFile } from '../../supabase/build.ts'
 import { freshDatabase } from '../postgres.ts'
 import { type Catalogue, catalogueOf } from './catalogue.ts'
+import { untilBlockedBy } from './host.ts'
 
 const run = promisify(execFile)
 const hasPsql = await run('psql', ['--version']).then(
@@ -46,6 +47,21 @@ test.runIf(hasPsql)('psql runs the file, twice, without a word', async () => {
     })
     expect(stderr).toBe('')
   }
+  expect(await catalogueOf(db.sql)).toEqual(migrated)
+})
+
+test('whoever pastes the file while somebody migrates waits until that is done', async () => {
+  const text = await readFile(schemaFile, 'utf8')
+  await using db = await freshDatabase({ migrate: false, max: 1 })
+  const session = await db.sql.reserve()
+  await session`begin`
+  const [{ pid } = { pid: 0 }] = await session<{ pid: number }[]>`select pg_backend_pid() as pid`
+  await applyMigrations({ run: (sql, parameters = []) => session.unsafe(sql, [...parameters] as string[]) }, migrations)
+  const pasted = db.connect({ max: 1 }).unsafe(text).execute()
+  await untilBlockedBy(db.connect({ max: 1 }), pid)
+  await session`commit`
+  session.release()
+  await pasted
   expect(await catalogueOf(db.sql)).toEqual(migrated)
 })
 
