@@ -113,6 +113,25 @@ describe('addresses', () => {
     expect(ids(await take('nobody'))).toEqual([lost.id])
   })
 
+  test('a dead letter with an end of its own lives on once replayed, whether its receiver registers later or goes away and comes back', async () => {
+    await using db = await freshDatabase()
+    const n1 = hostOf(db.connect({ max: 1 }))
+    const lost = message('outside', 'later', 1, { expires_in_ms: 1_000 })
+    await n1.send({ messages: [lost] })
+    const replay = async () => (await n1.call<{ verdict: string }[]>('replay_messages', [{ id: lost.id, agent_id: 'later' }]))[0]?.verdict
+    await n1.setClock('2 seconds')
+    await n1.call('sweep_rows', {})
+    const first = await replay()
+    const { take, tokens } = await mailboxes(n1, 'later')
+    await n1.call('sweep_rows', {})
+    const mail = await take('later')
+    await n1.sync([{ agent_id: 'later', action: 'retire', lease_token: tokens.later }])
+    const again = await mailboxes(n1, 'later')
+    await n1.call('sweep_rows', {})
+    const missed = await again.take('later')
+    expect([first, ids(mail), ids(missed), mail.messages[0]?.expires_in_ms]).toEqual(['ok', [lost.id], [lost.id], null])
+  })
+
   test('a message sent while its receiver registers loses the patience of an unknown address when it is taken', async () => {
     await using db = await freshDatabase()
     const n1 = hostOf(db.sql)
