@@ -68,6 +68,18 @@ test('a timer for once fires once and is gone; setting it again moves it; cancel
   expect(await db.sql`select from public.agent_timers`).toHaveLength(0)
 })
 
+test('a timer for once fires also when the last tick of the periodic one it replaces still waits', async () => {
+  await using db = await freshDatabase()
+  const { n1, set, take, next } = await clockwork(db)
+  await set({ name: 'again', type: 'tick', every_ms: 1_000 })
+  await n1.setClock('1100 milliseconds')
+  const before = (await take()).messages
+  await set({ name: 'again', type: 'reminder', due_in_ms: 1_000 })
+  await n1.setClock('2200 milliseconds')
+  const after = (await take()).messages
+  expect([before.map(({ type }) => type), after.map(({ type }) => type), await next()]).toEqual([['tick'], ['reminder'], null])
+})
+
 test('a tick does not come while the one before it is unhandled: a slow actor is not flooded', async () => {
   await using db = await freshDatabase()
   const { n1, set, take, token } = await clockwork(db)
