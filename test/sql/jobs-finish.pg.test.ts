@@ -101,6 +101,21 @@ test('case 25: a token ends its job in one way: the same again is a repeat, anot
   })
 })
 
+test('case 25: a failure is known also when the job has been claimed again, failed again or been done since; a release is not', async () => {
+  const [id = ''] = await createMany(sql, 1)
+  const failed = { outcome: 'failed', retry_in_ms: 0 } as const
+  const [first, released] = [await claimOne(sql), { outcome: 'released' } as const]
+  const verdicts = await finish(sql, [first], failed)
+  const second = await claimOne(sql)
+  verdicts.push(...(await finish(sql, [first], failed)), ...(await finish(sql, [first])), ...(await finish(sql, [second], released)))
+  const third = await claimOne(sql)
+  verdicts.push(...(await finish(sql, [second], released)), ...(await finish(sql, [second], failed)), ...(await finish(sql, [third])))
+  const row = await jobRow(sql, id)
+  verdicts.push(...(await finish(sql, [first], failed)), ...(await finish(sql, [third], failed)))
+  expect(verdicts).toEqual(['ok', 'repeat', 'stale', 'ok', 'stale', 'stale', 'ok', 'repeat', 'stale'])
+  expect([await jobRow(sql, id), row.status]).toEqual([row, 'completed'])
+})
+
 test('case 25: a release after an earlier failure of the same attempt number is not mistaken for that failure', async () => {
   await createMany(sql, 1)
   await finish(sql, [await claimOne(sql)], { outcome: 'failed', retry_in_ms: 0 })

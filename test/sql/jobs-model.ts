@@ -62,8 +62,7 @@ export class QueueModel {
   finish({ id, token }: Held, { outcome, retryable, retry_in_ms = 0 }: Ending): Verdict {
     const job = this.jobs.get(id)
     if (!job) return 'not_found'
-    if (job.token !== token) return 'stale'
-    if (!isRunning(job)) return this.#isRepeat(job, outcome) ? 'repeat' : 'stale'
+    if (job.token !== token || !isRunning(job)) return this.#isRepeat(job, token, outcome) ? 'repeat' : 'stale'
     if (outcome === 'completed') this.#move(job, { status: 'completed' })
     else if (outcome === 'released')
       this.#move(job, { status: 'pending', attempt: job.attempt - 1, runAt: this.now + retry_in_ms / 1000, holder: job.target })
@@ -125,10 +124,10 @@ export class QueueModel {
     job.history = [...job.history, { attempt: job.attempt, token: job.token, outcome }].slice(-10)
   }
 
-  #isRepeat(job: ModelJob, outcome: Ending['outcome']): boolean {
-    const hasFailed = job.history.at(-1)?.token === job.token
-    if (outcome === 'completed') return job.status === 'completed'
-    return outcome === 'failed' ? hasFailed : job.status === 'pending' && !hasFailed
+  #isRepeat(job: ModelJob, token: number, outcome: Ending['outcome']): boolean {
+    if (outcome === 'failed') return job.history.some((end) => end.token === token && end.outcome === 'failed')
+    if (job.token !== token) return false
+    return outcome === 'completed' ? job.status === 'completed' : job.status === 'pending' && job.history.at(-1)?.token !== token
   }
 
   #liveTwin({ id, type, key }: Pick<ModelJob, 'id' | 'type' | 'key'>): ModelJob | undefined {
