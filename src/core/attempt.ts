@@ -44,7 +44,7 @@ export function judgeBlock({ error, isFinal = false, retryIn }: Failure, wallNow
   const left = typeof until === 'number' ? Math.max(until - wallNow, 0) : blocks.first
   return {
     reason: storable(typeof reason === 'string' ? reason : error.message, longestReason),
-    after: retryIn ?? Math.min(left, blocks.longest),
+    after: retryIn ?? Math.ceil(Math.min(left, blocks.longest)),
   }
 }
 

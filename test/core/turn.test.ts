@@ -458,7 +458,7 @@ describe('who is blocked', () => {
   test('gives a job back, and is not unblocked by what is of another type', () => {
     const story = new Story().job('j')
     story.told()
-    story.threw(1, { code: 'BUDGET_EXCEEDED', details: { reason: 'spent', until: 5_000 } })
+    story.threw(1, { code: 'BUDGET_EXCEEDED', details: { reason: 'spent', until: 4_999.5 } })
     expect(story.told()).toEqual(['blocked for 5000: spent', 'commit 1 released'])
     story.take('m').done(2)
     expect(story.state.blocked).toMatchObject({ reason: 'spent' })

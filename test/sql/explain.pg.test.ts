@@ -19,11 +19,6 @@ const excuses = [
   },
   { name: 'agents are counted in the order of their names', kind: 'sort', of: /group by ended.agent order by ended.agent/ },
   { name: 'agents are synchronized in the order of their names', kind: 'sort', of: /p_batch -> 'agents'.* order by a ->> 'agent_id'/ },
-  {
-    name: 'leases are locked in the order of their names',
-    kind: 'sort',
-    of: /from public.agent_leases l where l.agent_id (in|=).* for share/,
-  },
   { name: 'messages are delivered and answered in the order they were given', kind: 'sort', of: /order by told.place|order by place/ },
   { name: 'of full mailboxes the first is named', kind: 'sort', of: /where l.mailbox_limit is not null/ },
   { name: 'a broadcast reads who is registered', kind: 'seq scan', of: /insert into public.agent_deliveries as d/ },

@@ -23,7 +23,7 @@ const turn = fc.record({
   nth: fc.nat(3),
   state: fc.constantFrom<string>('none', 'next', 'next', 'wrong', 'broken'),
   tells: fc.array(fc.record({ to, body: fc.constantFrom<string>('1', '"yes"', '{"a":[1.50]}', 'no json') }), { maxLength: 2 }),
-  makes: fc.array(fc.constantFrom(null, null, 'key'), { maxLength: 2 }),
+  makes: fc.array(fc.constantFrom(null, null, 'key', 'by'), { maxLength: 2 }),
   replies: fc.boolean(),
   usesSteps: fc.boolean(),
   isStale: fc.boolean(),
@@ -73,7 +73,11 @@ async function commit(host: Host, run: string, wishes: readonly Wish[]): Promise
     if (wish.state === 'next') versions.set(owner, version + 1)
     const job = id('job', wish.agent, wish.nth)
     const told = wish.tells.map((tell, nth) => ({ id: id('out', at, nth), to_agent: name(tell.to), type: 'note', body: tell.body }))
-    const made = wish.makes.map((key, nth) => ({ id: id('made', at, nth), job_type: run, ...(key && { dedupe_key: key }) }))
+    const made = wish.makes.map((as, nth) => ({
+      ...{ id: id('made', at, nth), job_type: run },
+      ...(as === 'key' && { dedupe_key: as }),
+      ...(as === 'by' && { created_by: `${run}-other` }),
+    }))
     return {
       agent_id: owner,
       lease_token: (held[owner] ?? 0) - (wish.isStale ? 1 : 0),

@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { answeredJsonb, batchOf, jsonb, milliseconds, rowVerdict, timestamp, token, uuid } from './values.ts'
+import { answeredJsonb, batchOf, jsonb, milliseconds, rowVerdict, timestamp, token, uuid, wholeMilliseconds } from './values.ts'
 
 /** A job as its claim gives it: `lease_token` fences everything its holder does with it. */
 export const claimedJob = z.object({
@@ -41,7 +41,7 @@ export const createdJob = z.object({ job_id: uuid.nullable(), verdict: z.enum(['
 export const renewal = z.object({
   job_id: uuid,
   lease_token: token,
-  lease_ms: milliseconds.optional(),
+  lease_ms: z.int().min(100).max(86_400_000).optional(),
   started: z.boolean().optional(),
 })
 const jobVerdict = z.object({ job_id: uuid, verdict: rowVerdict })
@@ -79,7 +79,7 @@ export const jobFunctions = {
         result: jsonb.optional(),
         error: z.string().optional(),
         retryable: z.boolean().optional(),
-        retry_in_ms: milliseconds.optional(),
+        retry_in_ms: wholeMilliseconds.optional(),
       }),
     ),
     result: jobVerdicts,

@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { createdJob, jobVerdicts, newJob, renewal } from './jobs.ts'
 import { outgoingMessage, refill, replies, sentMessage, stamps, takenMessages } from './messages.ts'
-import { answeredJsonb, batchOf, jsonb, jsonObject, jsonText, milliseconds, token, uuid } from './values.ts'
+import { answeredJsonb, batchOf, jsonb, jsonObject, jsonText, milliseconds, token, uuid, wholeMilliseconds } from './values.ts'
 
 const timer = z.union([
   z.object({ name: z.string(), cancel: z.literal(true) }),
@@ -35,7 +35,7 @@ export const turn = z.object({
   outcome: z.enum(['done', 'retry', 'dead', 'released', 'started', 'interrupted']).optional(),
   error: z.string().optional(),
   reason: z.string().optional(),
-  retry_in_ms: milliseconds.optional(),
+  retry_in_ms: wholeMilliseconds.optional(),
   state: z.object({ version: z.int().nonnegative(), value: jsonText }).optional(),
   reply: z.object({ id: uuid, to_agent: z.string(), body: jsonText }).optional(),
   messages: z.array(outgoingMessage).optional(),

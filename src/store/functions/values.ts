@@ -11,8 +11,10 @@ export const jsonb = z.json()
 /** The same in an answer: it is JSON, and a look into it would only end where it is nested deeper than a stack. */
 export const answeredJsonb = z.custom<z.output<typeof jsonb>>()
 export const jsonObject = z.record(z.string(), jsonb)
-/** Whole milliseconds; answers may be null where nothing is due. */
+/** A time to wait; the database takes parts of a millisecond too. */
 export const milliseconds = z.number().nonnegative()
+/** The same where it takes whole ones only. */
+export const wholeMilliseconds = z.int().nonnegative()
 /** As the database writes it, which also knows `infinity`. */
 export const timestamp = z.string().min(1)
 export const priority = z.enum(['low', 'normal', 'high', 'urgent'])
