@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import * as z from 'zod'
 import type { newJob } from '../store/functions/jobs.ts'
 import type { Store } from '../store/store.ts'
@@ -104,6 +105,8 @@ async function readWanted({ options, words: [type, word] }: Input) {
   ]
   const [target, key, delay] = [textFlag(options, 'target'), textFlag(options, 'dedupe-key'), durationFlag(options, 'delay')]
   return {
+    // The same job when the call is repeated because its answer got lost.
+    id: randomUUID(),
     job_type: type,
     created_by: 'outside',
     ...(payload !== undefined && { payload }),

@@ -88,7 +88,7 @@ export async function openParts(options: PartsOptions): Promise<Parts> {
     settings: wanted.config.llm,
     fetch: http.fetch,
     emit,
-    record: (entries) => store.call('record_usage', { p_batch: [...entries] }, { timeout: bookkeeping }),
+    record: (id, entries) => store.call('record_usage', { p_request: id, p_batch: [...entries] }, { timeout: bookkeeping }),
   })
   const compute = createCompute({
     ...wanted.config.compute,

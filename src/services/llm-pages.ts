@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import type { Amount } from './llm-budget.ts'
 
 /** What was used in one window of an agent's or a team's budget, as the store keeps it. */
@@ -11,12 +12,13 @@ export type UsageEntry = {
   readonly usd: number
 }
 
-/** Adds to what the store has, and gives how much that is now, in order. */
-export type RecordUsage = (entries: readonly UsageEntry[]) => Promise<readonly Amount[]>
+/** Adds to what the store has, once for an id, and gives how much that is now, in order. */
+export type RecordUsage = (id: string, entries: readonly UsageEntry[]) => Promise<readonly Amount[]>
 
 /** A window of a budget: whose it is, and when it began in ms since 1970. */
 export type Window = Pick<UsageEntry, 'scope' | 'id' | 'every'> & { readonly start: number }
 
+type Batch = { readonly id: string; readonly pages: readonly Page[]; readonly entries: readonly UsageEntry[] }
 type Page = { readonly window: Window; unsent: Amount; isKnown: boolean }
 
 const nothing: Amount = { tokens: 0, usd: 0 }
@@ -29,6 +31,8 @@ const pause = 5_000
  */
 export function createPages(record: RecordUsage, onTotal: (window: Window, total: Amount) => void, now: () => number) {
   const pages = new Map<string, Page>()
+  /** Whether it has arrived, only an answer tells: it goes again as it is, before anything else. */
+  let batch: Batch | undefined
   let writing: Promise<void> = Promise.resolve()
   /** Has not begun: it takes along what comes until then. */
   let next: Promise<void> | undefined
@@ -41,25 +45,25 @@ export function createPages(record: RecordUsage, onTotal: (window: Window, total
     return page
   }
 
-  async function write(): Promise<void> {
+  function takeBatch(): Batch | undefined {
     const due = [...pages.values()].filter(({ unsent, isKnown }) => !isKnown || unsent.tokens > 0 || unsent.usd > 0)
-    if (due.length === 0) return
-    const sent = due.map((page) => {
-      const { unsent } = page
-      page.unsent = nothing
-      return unsent
-    })
-    try {
-      const totals = await record(due.map((page, at) => entryOf(page.window, sent[at] ?? nothing)))
-      awayUntil = 0
+    if (due.length === 0) return undefined
+    const entries = due.map(({ window, unsent }) => entryOf(window, unsent))
+    for (const page of due) page.unsent = nothing
+    return { id: randomUUID(), pages: due, entries }
+  }
+
+  async function write(): Promise<void> {
+    for (batch ??= takeBatch(); batch; batch = takeBatch()) {
+      const { id, pages: due, entries } = batch
+      // Whoever needs the store says that it is away.
+      const totals = await record(id, entries).catch(() => undefined)
+      awayUntil = totals ? 0 : now() + pause
+      if (!totals) return
       for (const [at, page] of due.entries()) {
         page.isKnown = true
         onTotal(page.window, sum(totals[at] ?? nothing, page.unsent))
       }
-    } catch {
-      // Whoever needs the store says that it is away; what was used is sent with the next.
-      for (const [at, page] of due.entries()) page.unsent = sum(page.unsent, sent[at] ?? nothing)
-      awayUntil = now() + pause
     }
     for (const [key, { window, unsent }] of pages) if (isOver(window) && unsent.tokens === 0) pages.delete(key)
   }

@@ -48,7 +48,7 @@ export type Health =
 /**
  * The durable side of Troupe, in terms of the schema's own functions and views.
  * Every call ends within its timeout; what fails throws ActorError STORE_FAILED with `details` of {@link StoreFailureDetails}.
- * What is worth repeating was repeated before it throws: all functions of the schema are safe to repeat.
+ * What is worth repeating was repeated before it throws: all functions here are safe to repeat, if what they make is given its id.
  */
 export interface Store<Functions extends FunctionMap = StoreFunctions, Tables extends RelationMap = Relations> extends AsyncDisposable {
   readonly kind: StoreKind

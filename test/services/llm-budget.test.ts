@@ -112,18 +112,23 @@ test('a budget in dollars needs a price', async () => {
   expect(failure).toEqual({ code: 'BLOCKED', message: reason, details: { reason } })
 })
 
-/** What record_usage does, without a store; it can be away. */
+/** What record_usage does, without a store; it can be away, or lose its answers. */
 function createBooks() {
   const totals = new Map<string, Amount>()
-  const books = { isAway: false, totals, record: undefined as unknown as RecordUsage }
-  books.record = async (entries) => {
+  const ids = new Set<string>()
+  const books = { isAway: false, losesAnswers: false, totals, record: undefined as unknown as RecordUsage }
+  books.record = async (id, entries) => {
     if (books.isAway) throw new Error('away')
-    return entries.map(({ tokens, usd, ...window }) => {
+    const isNew = !ids.has(id)
+    ids.add(id)
+    const answer = entries.map(({ tokens, usd, ...window }) => {
       const page = JSON.stringify(window)
       const before = totals.get(page) ?? amount(0)
-      totals.set(page, { tokens: before.tokens + tokens, usd: before.usd + usd })
+      if (isNew) totals.set(page, { tokens: before.tokens + tokens, usd: before.usd + usd })
       return totals.get(page) as Amount
     })
+    if (books.losesAnswers) throw new Error('no answer')
+    return answer
   }
   return books
 }
@@ -218,4 +223,17 @@ test('closing waits for a store that does not answer as long as it may', async (
   const early = [...closed]
   await clock.pass(2_000)
   expect([before, early, closed]).toEqual([[], [1], [1, 3]])
+})
+
+test('what was used counts once, also when the store’s answer to it is lost', async () => {
+  await using server = await startModelServer([], { kind: 'answer', text: 'Well.', usage: { prompt_tokens: 30, completion_tokens: 30 } })
+  const books = createBooks()
+  books.losesAnswers = true
+  const { ask, service } = llmAt(server.url, { settings: { budget: { perAgent: { tokens: 1_000 } } }, record: books.record })
+  const short = { prompt: 'y'.repeat(35), maxTokens: 50 }
+  await ask(short)
+  await ask(short)
+  books.losesAnswers = false
+  await service.close()
+  expect([...books.totals.values()]).toEqual([amount(120)])
 })

@@ -17,7 +17,16 @@ const coordination = [
   'trade_executions',
   'trade_opportunities',
 ]
-const own = ['agent_claims', 'agent_deliveries', 'agent_leases', 'agent_state', 'agent_steps', 'agent_timers', 'agent_usage']
+const own = [
+  'agent_claims',
+  'agent_deliveries',
+  'agent_leases',
+  'agent_state',
+  'agent_steps',
+  'agent_timers',
+  'agent_usage',
+  'agent_usage_requests',
+]
 const dashboard = ['v_active_jobs', 'v_agent_dashboard', 'v_daily_performance', 'v_opportunity_pipeline']
 
 describe.each([

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Database, freshDatabase } from '../postgres.ts'
 import { hostOf } from './host.ts'
@@ -22,6 +23,27 @@ test('what many processes have used at once adds up, and each is told what it is
     { tokens: 400, usd: 10 },
     { tokens: 40, usd: 0 },
   ])
+})
+
+test('a batch with an id is added once, whoever repeats it at the same time, and each is told what there is', async () => {
+  const entry = { ...window, id: 'd', tokens: 7, usd: 0.5 }
+  const record = async (id: string | null) => {
+    const [row] = await db.sql`select public.record_usage(p_batch => ${JSON.stringify([entry])}::text::jsonb, p_request => ${id}) as answer`
+    return row?.answer
+  }
+  const once = randomUUID()
+  await Promise.all(Array.from({ length: 8 }, () => record(once)))
+  const known = await record(once)
+  const other = await record(randomUUID())
+  await db.sql`update public.agent_usage_requests set at = at - interval '8 days'`
+  await record(null)
+  await record(randomUUID())
+  expect([known, other, await db.sql`select tokens from public.agent_usage where id = 'd'`]).toEqual([
+    [{ tokens: 7, usd: 0.5 }],
+    [{ tokens: 14, usd: 1 }],
+    [{ tokens: '28' }],
+  ])
+  expect(await db.sql`select from public.agent_usage_requests`).toHaveLength(1)
 })
 
 test('windows of long ago are forgotten', async () => {

@@ -158,7 +158,9 @@ async function trades(sql: Client) {
 async function upkeep(sql: Client) {
   await rpc(sql, 'schema_version', {})
   await call(sql, 'sweep_rows', {})
-  await call(sql, 'record_usage', [{ scope: 'agent', id: 'a', every: 'day', window_start: '2026-11-21T00:00:00Z', tokens: 1, usd: 0.1 }])
+  const used = [{ scope: 'agent', id: 'a', every: 'day', window_start: '2026-11-21T00:00:00Z', tokens: 1, usd: 0.1 }]
+  await call(sql, 'record_usage', used)
+  await rpc(sql, 'record_usage', { p_batch: used, p_request: randomUUID() })
   await call(sql, 'prune_rows', {})
   await sql`set troupe.clock_offset = '60 days'`
   await call(sql, 'expire_opportunities', {})

@@ -123,14 +123,4 @@ export const messageFunctions = {
   read_replies: { args: z.object({ p_ids: z.array(uuid) }), result: replies },
   replay_messages: { args: batchOf(z.object({ id: uuid, agent_id: z.string() })), result: deliveryVerdicts },
   drop_messages: { args: batchOf(z.object({ id: uuid, agent_id: z.string() })), result: deliveryVerdicts },
-  broadcast_message: {
-    args: z.object({
-      p_from_agent: z.string(),
-      p_subject: z.string(),
-      p_content: z.string(),
-      p_payload: jsonObject.optional(),
-      p_priority: priority.optional(),
-    }),
-    result: uuid,
-  },
 } as const

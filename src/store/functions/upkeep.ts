@@ -19,6 +19,7 @@ export const upkeepFunctions = {
   },
   record_usage: {
     args: z.object({
+      p_request: uuid,
       p_batch: z.array(
         z.object({
           scope: z.enum(['agent', 'team']),
