@@ -7,6 +7,6 @@ import { storeSettings } from './team-input.ts'
 /** Opens the team's own store, through whoever holds it, and closes it after use. */
 export async function withStore<Result>(input: Input, use: (store: Store) => Promise<Result>): Promise<Result> {
   const settings = await storeSettings(input)
-  await using store = storeOver(await openConfigured(settings, input.env, settings.folder))
+  await using store = storeOver(await openConfigured(settings, input.env, { folder: settings.folder }))
   return await use(store)
 }

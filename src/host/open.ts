@@ -1,6 +1,7 @@
 import { access, constants, mkdir } from 'node:fs/promises'
 import { ActorError } from '../core/errors.ts'
 import type { Config } from '../sources/schema.ts'
+import type { EmbeddedEvent } from '../store/embedded.ts'
 import { type Backend, openBackend } from '../store/open.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
@@ -19,9 +20,17 @@ export async function openFolder(folder: string): Promise<void> {
   }
 }
 
-/** Opens the store that the config names; `auto` leaves it to the environment. Embedded, its schema is brought up to date. */
-export async function openConfigured(config: Config['store'], env: Environment, folder: string): Promise<Backend> {
-  const backend = await openBackend({ env: narrowed(config.kind, env), folder })
+/**
+ * Opens the store that the config names; `auto` leaves it to the environment. Embedded, its schema is brought up to date; `onRefused`
+ * hears why the place of a process that had it and is gone cannot be taken.
+ */
+export async function openConfigured(
+  config: Config['store'],
+  env: Environment,
+  { folder, onRefused = () => {} }: { readonly folder: string; readonly onRefused?: (error: Error) => void },
+): Promise<Backend> {
+  const onEvent = (event: EmbeddedEvent) => void (event.kind === 'refused' && onRefused(event.error))
+  const backend = await openBackend({ env: narrowed(config.kind, env), folder, onEvent })
   if (backend.kind === 'embedded') await backend.migrate()
   return backend
 }

@@ -73,8 +73,9 @@ export async function openParts(options: PartsOptions): Promise<Parts> {
   const settings = { root, actors: resolve(root, options.actors ?? 'actors'), code: join(folder, 'code'), env, probe }
   const desired = await desire(wanted, settings)
   const versions = await openVersions(folder)
+  const onRefused = ({ message }: Error) => log?.write('error', `The store cannot be taken over: ${message}`)
   const [backend, shell] = await Promise.all([
-    options.store ? undefined : openConfigured(wanted.config.store, env, folder),
+    options.store ? undefined : openConfigured(wanted.config.store, env, { folder, onRefused }),
     writeShell(settings.code),
   ])
   if (backend) log?.hide(backend.key)

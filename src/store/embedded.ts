@@ -25,8 +25,11 @@ export interface EmbeddedOptions {
   /** How long to wait for a process that has the folder but does not answer. */
   readonly patience?: number | undefined
   readonly hangAfter?: number | undefined
-  readonly onEvent?: ((event: ThreadEvent) => void) | undefined
+  readonly onEvent?: ((event: EmbeddedEvent) => void) | undefined
 }
+
+/** For logs and tests. `refused`: the holder is gone, but its place cannot be taken; told once for each reason. */
+export type EmbeddedEvent = ThreadEvent | { readonly kind: 'refused'; readonly error: Error }
 
 /**
  * The database in a folder: opened here, or joined through the process that has it. When that process ends, the first of its
@@ -63,14 +66,30 @@ const defaultPatience = 10_000
 export async function openEmbedded(options: EmbeddedOptions): Promise<EmbeddedStore> {
   let role = await takeRole(options)
   let retaking: Promise<void> | undefined
+  /** Why the last attempt to take the holder's place came to nothing. */
+  let refusal: Error | undefined
   let isClosed = false
 
   /** After the holder's death: in its place, or a guest of whoever was faster. */
   async function retake(lost: Role): Promise<void> {
     if (role !== lost || isClosed) return
-    const next = await takeRole(options).catch(() => lost) // nobody answers: the next failed request comes here again
+    const next = await takeRole(options).catch(refused)
+    if (next === undefined) return // the next failed request comes here again
+    refusal = undefined
     if (isClosed) await next.close()
     else role = next
+  }
+
+  function refused(error: Error): undefined {
+    if (error.message !== refusal?.message) options.onEvent?.({ kind: 'refused', error })
+    refusal = error
+  }
+
+  /** What a request of a guest fails with; that nobody answers is not the whole story once it is known why nobody does. */
+  function failure(error: unknown, { holder }: Role): unknown {
+    if (refusal === undefined) return error
+    const message = `The store at ${holder.url} does not answer, and its folder cannot be taken over`
+    return storeError(message, { kind: 'unavailable', code: '' }, refusal)
   }
 
   async function current(signal: AbortSignal | undefined | null): Promise<Role> {
@@ -81,14 +100,16 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<EmbeddedSt
   async function withRole<T>(work: (role: Role) => Promise<T>, signal: AbortSignal | undefined | null): Promise<T> {
     const used = await current(signal)
     try {
-      return await work(used)
+      const answer = await work(used)
+      refusal = undefined
+      return answer
     } catch (error) {
-      if (used.kind === 'guest' && !signal?.aborted && !(await isAlive(used.holder))) {
-        retaking ??= retake(used).finally(() => {
-          retaking = undefined
-        })
-      }
-      throw error
+      if (used.kind === 'owner' || signal?.aborted || (await isAlive(used.holder))) throw error
+      const failed = failure(error, used)
+      retaking ??= retake(used).finally(() => {
+        retaking = undefined
+      })
+      throw failed
     }
   }
 

@@ -1,5 +1,5 @@
 import { ActorError } from '../core/errors.ts'
-import { openEmbedded } from './embedded.ts'
+import { type EmbeddedEvent, openEmbedded } from './embedded.ts'
 import { relations, storeFunctions } from './functions.ts'
 import { generateServiceKey } from './keys.ts'
 import { latestVersion, type Migration, type MigrationReport, readMigrations, requireMigrated } from './migrate.ts'
@@ -7,7 +7,7 @@ import { openPostgres, requireRights } from './postgres.ts'
 import type { QueryAnswer, SqlAccess, Store, StoreKind } from './store.ts'
 import { createSupabaseStore, type Fetch } from './supabase.ts'
 import { type StoreTarget, storeTarget } from './target.ts'
-import type { ThreadEvent, ThreadStore } from './thread-store.ts'
+import type { ThreadStore } from './thread-store.ts'
 
 export interface OpenOptions {
   readonly env: Readonly<Record<string, string | undefined>>
@@ -17,7 +17,7 @@ export interface OpenOptions {
   readonly port?: number
   /** A folder of migrations other than the ones that come with this version. */
   readonly migrations?: string
-  readonly onEvent?: (event: ThreadEvent) => void
+  readonly onEvent?: (event: EmbeddedEvent) => void
 }
 
 /** What a store is made over, with the ways to its database that people and migrations need. */

@@ -29,7 +29,11 @@ export function createRemote({ url, key }: Pick<Holder, 'url' | 'key'>): Remote 
       const { pathname, search } = new URL(input instanceof Request ? input.url : input)
       const headers = new Headers(init?.headers)
       for (const [name, value] of Object.entries(credentials)) headers.set(name, value)
-      return await fetch(new URL(pathname + search, url), { ...init, headers })
+      const response = await fetch(new URL(pathname + search, url), { ...init, headers })
+      if (response.status !== 401) return response
+      // Somebody else serves there by now, and has announced another key.
+      await response.body?.cancel()
+      throw storeError(`The store at ${url} does not take the key that it announced`, { kind: 'unavailable', code: '' })
     },
     async query(sql, { timeout = queryTimeout, signal }: CallOptions = {}): Promise<QueryAnswer> {
       const response = await send(new URL('/troupe/query', url), {

@@ -116,9 +116,9 @@ begin
       finished_at = case when d.interruptions + 1 >= troupe.max_interruptions() then p_now end
       where d.message_id = v_in_hand and d.agent_id = v_agent;
   end if;
-  -- What was addressed to this name before it was known.
+  -- What was addressed to this name before it was known. An end that is not the message's own was the patience of an unknown address.
   update public.agent_deliveries d set is_unknown = false,
-    expires_at = (select m.expires_at from public.agent_messages m where m.id = d.message_id)
+    expires_at = (select m.expires_at from public.agent_messages m where m.id = d.message_id and m.expires_at = d.expires_at)
     where d.agent_id = v_agent and d.is_unknown and d.status in ('scheduled', 'ready');
   return (
     select jsonb_build_object('verdict', 'ok', 'lease_token', l.lease_token, 'supervision', l.supervision, 'unclean', v_unclean,

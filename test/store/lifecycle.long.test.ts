@@ -1,10 +1,9 @@
 import { EventEmitter } from 'node:events'
-import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type EmbeddedOptions, openEmbedded } from '../../src/store/embedded.ts'
+import { type EmbeddedEvent, type EmbeddedOptions, openEmbedded } from '../../src/store/embedded.ts'
 import type { Migration } from '../../src/store/migrate.ts'
-import type { ThreadEvent } from '../../src/store/thread-store.ts'
 import { readUpkeep } from '../../src/store/upkeep.ts'
 import { nextEvent, tempFolder } from '../helpers.ts'
 
@@ -31,7 +30,7 @@ const json = { 'content-type': 'application/json' }
 
 // Each opening costs a second or two, so the tests of a group share a folder and come in this order.
 describe('the store thread', () => {
-  const events = new EventEmitter<{ thread: [ThreadEvent] }>()
+  const events = new EventEmitter<{ thread: [EmbeddedEvent] }>()
   const death = () => nextEvent(events, 'thread', { timeout: 25_000, filter: ({ kind }) => kind === 'ended' })
   let folder: Folder
   let store: Awaited<ReturnType<typeof open>>
@@ -103,6 +102,37 @@ describe('a folder', () => {
       role: 'owner',
       ids: [1, 2, 3],
     })
+  })
+
+  test('cannot be taken over by a guest that may not open it: the guest says why, and goes on as soon as it can', async () => {
+    const told: string[] = []
+    const first = await open(folder.path)
+    await using second = await open(folder.path, { onEvent: (event) => event.kind === 'refused' && told.push(event.error.message) })
+    await first.close()
+    const setVersion = async (version: string) => {
+      await writeFile(join(folder.path, 'version'), `${version}\n`)
+      await rename(join(folder.path, 'version'), join(folder.path, 'db', 'PG_VERSION')) // somebody may be reading it
+    }
+    await setVersion('17')
+    await expect(second.ids()).rejects.toThrow()
+    for (const request of [second.ids, second.ids, () => second.add(4)]) {
+      await expect(request()).rejects.toMatchObject({
+        message: expect.stringContaining('cannot be taken over'),
+        cause: { message: expect.stringContaining('made by PostgreSQL 17') },
+      })
+    }
+    await setVersion('18')
+    expect([await second.ids().catch(second.ids), told]).toEqual([[1, 2, 3], [expect.stringContaining('made by PostgreSQL 17')]])
+  })
+
+  test('is joined again by a guest when its holder has started anew at the same place with another key', async () => {
+    const first = await open(folder.path)
+    const { port } = new URL(first.holder.url)
+    await using second = await open(folder.path)
+    await first.close()
+    await using again = await open(folder.path, { port: Number(port) })
+    await expect(second.add(4)).rejects.toMatchObject({ details: { kind: 'unavailable' } })
+    expect([await second.add(4), second.role(), again.role(), await again.ids()]).toEqual([201, 'guest', 'owner', [1, 2, 3, 4]])
   })
 
   test('is announced to its owner only, and no longer once it is closed', async () => {
