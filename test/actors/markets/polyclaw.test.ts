@@ -27,6 +27,7 @@ function standIn(mode: string, options: { timeout?: number; env?: Record<string,
       ? readFileSync(log, 'utf8')
           .trim()
           .split('\n')
+          .filter(Boolean) // ended before it wrote any
           .map((line) => JSON.parse(line))
       : []) as { args: string[]; env: string[] }[]
   return { broker, calls, folder }
