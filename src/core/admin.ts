@@ -16,7 +16,7 @@ import { isAlive } from './status.ts'
 import type { Input, Refusal, Waiter } from './team.ts'
 
 /** A request about one child of a team that is up. */
-export type Request = Extract<Input, { kind: 'add' | 'terminate' | 'restart' | 'renew' | 'delete' }>
+export type Request = Extract<Input, { kind: 'add' | 'terminate' | 'pause' | 'restart' | 'renew' | 'delete' }>
 
 /** Takes up a request at once, whatever else is going on; the reply comes when the child is where it should be. */
 export function onRequest(draft: Draft, request: Request): void {
@@ -27,6 +27,9 @@ export function onRequest(draft: Draft, request: Request): void {
   if (child === undefined) return refuse(draft, to, 'not_found')
   switch (request.kind) {
     case 'terminate':
+      return terminate(draft, to, child)
+    case 'pause':
+      child.isHeld = true
       return terminate(draft, to, child)
     case 'restart':
       return restart(draft, to, child)
@@ -43,7 +46,7 @@ function add(draft: Draft, to: string, spec: ChildSpec): void {
   startFor(draft, { to, for: 'add' }, joinChild(draft, spec))
 }
 
-/** Stops a child out of order and for good, also one that is only waiting to be started. */
+/** Stops a child out of order, also one that is only waiting to be started. */
 function terminate(draft: Draft, to: string, child: DraftChild): void {
   if (isAlive(child.status)) {
     child.waiters = [...child.waiters, { to, for: 'terminate' }]
@@ -56,13 +59,14 @@ function terminate(draft: Draft, to: string, child: DraftChild): void {
   child.todo = undefined
   cancelWait(draft, child)
   reply(draft, to, { kind: 'done' })
-  if (child.spec.restart === 'temporary') retireChild(draft, child)
+  if (child.spec.restart === 'temporary' && !child.isHeld) retireChild(draft, child)
 }
 
 /** Starts a child that is down. Whoever asks for it has dealt with the cause, so nothing is held against it. */
 function restart(draft: Draft, to: string, child: DraftChild): void {
   const why = presenceOf(child)
   if (why !== 'down') return refuse(draft, to, why)
+  child.isHeld = false
   cancelWait(draft, child)
   draft.history = forgive(draft.history, child.spec)
   startFor(draft, { to, for: 'restart' }, child)
@@ -71,6 +75,7 @@ function restart(draft: Draft, to: string, child: DraftChild): void {
 /** Gives a child, up or down, its place in the wave. Answered at once: a start that fails then is judged like any other. */
 function renew(draft: Draft, to: string, child: DraftChild): void {
   if (child.todo === 'remove') return refuse(draft, to, 'not_found')
+  child.isHeld = false
   draft.history = forgive(draft.history, child.spec)
   child.todo = isAlive(child.status) ? 'restart' : 'start'
   if (child.todo === 'start') cancelWait(draft, child)

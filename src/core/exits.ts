@@ -66,7 +66,8 @@ function afterStop(draft: Draft, child: DraftChild): void {
   const { todo } = child
   child.todo = todo === 'restart' ? 'start' : undefined
   if (todo === 'remove') return dropChild(draft, child)
-  if (child.spec.restart === 'temporary' && todo !== 'restart') retireChild(draft, child)
+  // A pause is no end: one that is temporary has its run still before it.
+  if (child.spec.restart === 'temporary' && todo !== 'restart' && !child.isHeld) retireChild(draft, child)
 }
 
 function judge(draft: Draft, child: DraftChild, exit: Exit): void {
@@ -125,9 +126,9 @@ function affectedBy(draft: Draft, child: DraftChild): DraftChild[] {
   }
 }
 
-/** Takes a child into a round of restarts. */
+/** Takes a child into a round of restarts; one that is paused has no part in it. */
 function sweep(child: DraftChild): void {
-  if (child.status === 'quarantined' || child.todo === 'remove' || child.todo === 'restart') return
+  if (child.isHeld || child.status === 'quarantined' || child.todo === 'remove' || child.todo === 'restart') return
   if (!isAlive(child.status)) child.todo = 'start'
   else child.todo = child.spec.restart === 'temporary' ? 'stop' : 'restart'
 }

@@ -8,7 +8,7 @@ import type { Input } from './team.ts'
 import { enroll } from './wave.ts'
 
 /** Makes the team what the spec says: only children that changed are touched, and a faulty spec changes nothing. */
-export function onApply(draft: Draft, { to, spec, kept = new Map() }: Extract<Input, { kind: 'apply' }>): void {
+export function onApply(draft: Draft, { to, spec, kept = new Map(), held = [] }: Extract<Input, { kind: 'apply' }>): void {
   if (draft.phase.kind !== 'starting' && draft.phase.kind !== 'running') return reply(draft, to, { kind: 'refused', why: 'team_down' })
   const faults = faultsOf(spec)
   if (faults.length > 0) return reply(draft, to, { kind: 'invalid', faults })
@@ -16,10 +16,11 @@ export function onApply(draft: Draft, { to, spec, kept = new Map() }: Extract<In
   const { children, ...rest } = spec
   draft.spec = rest
   draft.gone = forget(draft.gone, children)
+  for (const child of draft.children) child.isHeld = held.includes(child.spec.id)
   const changes = plan(knownTo(draft), children)
   const started = changes.start.map(({ id }) => id)
   for (const id of changes.stop) if (!started.includes(id)) discard(draft, id)
-  for (const each of changes.start) renew(draft, each)
+  for (const each of changes.start) renew(draft, each, held.includes(each.id))
   arrange(draft, children)
   emit(draft, { name: 'plan:applied', team: spec.id, stop: changes.stop, start: started })
   reply(draft, to, { kind: 'planned', plan: changes })
@@ -46,11 +47,22 @@ function discard(draft: Draft, id: string): void {
   else dropChild(draft, child)
 }
 
-/** Brings a child in that is new, changed, or on its way out and wanted again; only what is new can have a past that counts. */
-function renew(draft: Draft, spec: ChildSpec): void {
+/**
+ * Brings a child in that is new, changed, or on its way out and wanted again; only what is new can have a past that counts. One that
+ * is held comes in as well, but does not start.
+ */
+function renew(draft: Draft, spec: ChildSpec, isHeld: boolean): void {
   const child = findChild(draft, spec.id)
-  if (child === undefined) return enroll(draft, joinChild(draft, spec))
+  if (child === undefined) {
+    const joined = joinChild(draft, spec)
+    joined.isHeld = isHeld
+    return enroll(draft, joined)
+  }
   draft.history = forgive(draft.history, spec)
+  if (isHeld) {
+    child.todo = isAlive(child.status) ? 'stop' : undefined
+    return
+  }
   child.todo = isAlive(child.status) ? 'restart' : 'start'
   if (child.todo === 'start') cancelWait(draft, child)
 }

@@ -49,6 +49,7 @@ function handle(draft: Draft, input: Input): void {
       return onApply(draft, input)
     case 'add':
     case 'terminate':
+    case 'pause':
     case 'restart':
     case 'renew':
     case 'delete':

@@ -26,6 +26,8 @@ export type Child = {
   readonly until: number | undefined
   /** It was killed because its start took too long: unlike other exits that the supervisor causes, this one counts. */
   readonly isOverdue: boolean
+  /** It is paused: only a restart by command starts it. OTP has no pause: there a child that was terminated comes back with its siblings. */
+  readonly isHeld: boolean
   readonly waiters: readonly Waiter[]
 }
 
@@ -61,11 +63,17 @@ export type Input =
   | { readonly kind: 'stop'; readonly to?: string; readonly exit?: Exit }
   /** As stop, but nobody is given time: a second SIGTERM. */
   | { readonly kind: 'kill' }
-  /** `kept`: what others remember of children that come. */
-  | { readonly kind: 'apply'; readonly to: string; readonly spec: TeamSpec; readonly kept?: ReadonlyMap<string, Supervision> }
+  /** `kept`: what others remember of children that come; `held`: those of its children that are paused, also in a team that has just started. */
+  | {
+      readonly kind: 'apply'
+      readonly to: string
+      readonly spec: TeamSpec
+      readonly kept?: ReadonlyMap<string, Supervision>
+      readonly held?: readonly string[]
+    }
   | { readonly kind: 'add'; readonly to: string; readonly spec: ChildSpec }
-  /** `restart` is for a child that is down, `renew` for any: it is stopped, if need be, and started again. */
-  | { readonly kind: 'terminate' | 'restart' | 'renew' | 'delete'; readonly to: string; readonly id: string }
+  /** `restart` is for a child that is down, `renew` for any: it is stopped, if need be, and started again. Both end a pause. */
+  | { readonly kind: 'terminate' | 'pause' | 'restart' | 'renew' | 'delete'; readonly to: string; readonly id: string }
   /** What a child that is up has in memory counts no more: it starts again. */
   | { readonly kind: 'outdated'; readonly id: string }
   /** `begun`: it has its thread, so from now on its start takes time of its own. */
@@ -111,5 +119,5 @@ export function createTeam({ children, ...spec }: TeamSpec, history: History = c
 
 /** A child that has not been started since it joined. */
 export function createChild(spec: ChildSpec, incarnation = 0): Child {
-  return { spec, status: 'stopped', incarnation, todo: undefined, until: undefined, isOverdue: false, waiters: [] }
+  return { spec, status: 'stopped', incarnation, todo: undefined, until: undefined, isOverdue: false, isHeld: false, waiters: [] }
 }

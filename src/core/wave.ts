@@ -23,8 +23,9 @@ export function advance(draft: Draft): void {
   if (starting.every(({ status }) => status === 'stopped')) startChild(draft, first)
 }
 
-/** Gives a child that joins its place in the wave, unless it was in quarantine when the process ended and still has to be. */
+/** Gives a child that joins its place in the wave, unless it is paused, or was in quarantine when the process ended and still has to be. */
 export function enroll(draft: Draft, child: DraftChild): void {
+  if (child.isHeld) return
   const { exits, until } = standingOf(draft.history, child.spec)
   if (until === undefined || (until !== null && until <= draft.now)) {
     if (until !== undefined) draft.history = unpark(draft.history, child.spec)

@@ -7,7 +7,7 @@ import { recall, type Supervision } from '../core/supervision.ts'
 import type { Result } from '../core/team.ts'
 import { type ChildView, createSupervisor, type Launched, type Supervisor, type SupervisorOptions, type TeamOf } from './supervisor.ts'
 
-export type RootOptions<Spec extends ChildSpec> = Pick<SupervisorOptions<Spec>, 'launch' | 'random'> & {
+export type RootOptions<Spec extends ChildSpec> = Pick<SupervisorOptions<Spec>, 'launch' | 'random' | 'isHeld'> & {
   readonly emit: (event: Event) => void
   readonly saveHistory?: (team: string, history: History) => void
   /** Every team has given up: the process has nothing left to do and should end with exit code 1. */
@@ -26,7 +26,7 @@ export type Root<Spec extends ChildSpec> = {
   stop(options?: { readonly grace?: number }): Promise<void>
   /** Ends everything at once. */
   kill(): void
-  terminate(id: string): Promise<Result>
+  pause(id: string): Promise<Result>
   restart(id: string): Promise<Result>
   renew(id: string): Promise<Result>
   outdated(id: string): void
@@ -38,7 +38,7 @@ export type Root<Spec extends ChildSpec> = {
  * of a process is the command that tries a parked team again, and the team's own history says what its agents have against them.
  */
 export function createRoot<Spec extends ChildSpec>(options: RootOptions<Spec>): Root<Spec> {
-  const { launch, emit, saveHistory, onGiveUp, random } = options
+  const { launch, emit, saveHistory, onGiveUp, random, isHeld } = options
   const histories = new Map<string, History>()
   const specs = new Map<string, TeamOf<Spec>>()
   /** How often a team that was down has changed: another version is what makes the root try it again. */
@@ -69,6 +69,7 @@ export function createRoot<Spec extends ChildSpec>(options: RootOptions<Spec>): 
       launch,
       emit,
       ...(random && { random }),
+      ...(isHeld && { isHeld }),
       saveHistory(history) {
         histories.set(id, history)
         saveHistory?.(id, history)
@@ -99,7 +100,7 @@ export function createRoot<Spec extends ChildSpec>(options: RootOptions<Spec>): 
   }
 
   /** Who has to take up a command about a team or an agent. */
-  function ownerOf(id: string): Pick<Supervisor<Spec>, 'terminate' | 'restart' | 'renew' | 'outdated'> {
+  function ownerOf(id: string): Pick<Supervisor<Spec>, 'pause' | 'restart' | 'renew' | 'outdated'> {
     const teams = root.which().flatMap((team) => supervisors.get(team.id) ?? [])
     return teams.find((supervisor) => supervisor.which().some((child) => child.id === id)) ?? root
   }
@@ -115,7 +116,7 @@ export function createRoot<Spec extends ChildSpec>(options: RootOptions<Spec>): 
     },
     stop: root.stop,
     kill: root.kill,
-    terminate: (id) => ownerOf(id).terminate(id),
+    pause: (id) => ownerOf(id).pause(id),
     restart: (id) => ownerOf(id).restart(id),
     renew: (id) => ownerOf(id).renew(id),
     outdated: (id) => ownerOf(id).outdated(id),

@@ -99,6 +99,7 @@ export function createRunning(options: RunningOptions): Running {
         for (const look of looking) look()
       },
       onGiveUp,
+      isHeld: (id) => paused.has(id),
     })
   }
 
@@ -145,7 +146,10 @@ export function createRunning(options: RunningOptions): Running {
 
   function isSettled(): boolean {
     const teams = root?.which() ?? []
-    return teams.every(({ status, children }) => isThrough(status) || (status === 'running' && children.every(isTried)))
+    return teams.every(
+      ({ status, children }) =>
+        isThrough(status) || (status === 'running' && children.every((child) => paused.has(child.id) || isTried(child))),
+    )
   }
 
   function up(): Promise<void> {
@@ -207,15 +211,24 @@ export function createRunning(options: RunningOptions): Running {
     change: (next) => serial.run(() => change(next)),
     restart,
     async pause(id) {
-      requireDone(id, await requireRoot(id).terminate(id))
+      const owner = requireRoot(id)
+      const wasPaused = paused.has(id)
+      // Before it is down: a reload on the way there must not start it again.
       paused.add(id)
+      const result = await owner.pause(id)
+      if (result.kind !== 'done' && !wasPaused) paused.delete(id)
+      requireDone(id, result)
       onDown(id)
     },
     async resume(id) {
-      if (!paused.delete(id)) return
-      requireDone(id, await requireRoot(id).restart(id))
+      if (!paused.has(id)) return
+      const owner = requireRoot(id)
+      paused.delete(id)
+      const result = await owner.restart(id)
+      if (result.kind === 'refused') paused.add(id)
+      requireDone(id, result)
     },
-    isPaused: (id) => paused.has(id),
+    isPaused: (id) => paused.has(id) && children().find((child) => child.id === id)?.status === 'stopped',
     outdated(id) {
       root?.outdated(id)
     },

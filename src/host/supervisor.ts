@@ -37,6 +37,8 @@ export type SupervisorOptions<Spec extends ChildSpec> = {
   /** Gets the state after each step. */
   readonly onStep?: (team: Team) => void
   readonly random?: () => number
+  /** Whether a child is paused, also where this supervisor has not been told: it may be new. */
+  readonly isHeld?: (id: string) => boolean
 }
 
 /** A child as people want to see it. Times are wall-clock ms. */
@@ -62,11 +64,13 @@ export type Supervisor<Spec extends ChildSpec> = {
   kill(): void
   /** Makes the team what the spec says; answered when it is decided, not when it is done. `kept`: what is remembered of those that come. */
   apply(team: TeamOf<Spec>, kept?: ReadonlyMap<string, Supervision>): Promise<Result>
-  /** Stops a child and keeps it stopped: a pause. */
+  /** Stops a child; a reload with another version, or a round of restarts, starts it again. */
   terminate(id: string): Promise<Result>
+  /** Stops a child and keeps it stopped until a restart. */
+  pause(id: string): Promise<Result>
   /** Starts a child that is down, with nothing held against it: the end of a pause or a quarantine. */
   restart(id: string): Promise<Result>
-  /** Stops a child, whatever it is doing, and starts it again; answered when it is decided, not when it is done. */
+  /** Stops a child, whatever it is doing, and starts it again, also one that is paused; answered when it is decided, not when it is done. */
   renew(id: string): Promise<Result>
   /** What a child has in memory counts no more: it starts again, and nobody is blamed. */
   outdated(id: string): void
@@ -83,7 +87,7 @@ const now = () => performance.timeOrigin + performance.now()
 
 /** Drives the supervisor of one team: its decisions are core's, here they meet threads and timers. */
 export function createSupervisor<Spec extends ChildSpec>(options: SupervisorOptions<Spec>): Supervisor<Spec> {
-  const { launch, saveHistory, emit, onStep, random = Math.random } = options
+  const { launch, saveHistory, emit, onStep, random = Math.random, isHeld = () => false } = options
   let team = createTeam(options.team, options.history)
   let requests = 0
   const inputs: Input[] = []
@@ -191,7 +195,7 @@ export function createSupervisor<Spec extends ChildSpec>(options: SupervisorOpti
     return promise
   }
 
-  const ask = (kind: 'terminate' | 'restart' | 'renew') => (id: string) => request((to) => ({ kind, to, id }))
+  const ask = (kind: 'terminate' | 'pause' | 'restart' | 'renew') => (id: string) => request((to) => ({ kind, to, id }))
 
   return {
     start: () => request((to) => ({ kind: 'start', to })),
@@ -201,8 +205,10 @@ export function createSupervisor<Spec extends ChildSpec>(options: SupervisorOpti
       clearTimeout(limit)
     },
     kill: () => send({ kind: 'kill' }),
-    apply: (spec, kept) => request((to) => ({ kind: 'apply', to, spec, ...(kept && { kept }) })),
+    apply: (spec, kept) =>
+      request((to) => ({ kind: 'apply', to, spec, held: spec.children.map(({ id }) => id).filter(isHeld), ...(kept && { kept }) })),
     terminate: ask('terminate'),
+    pause: ask('pause'),
     restart: ask('restart'),
     renew: ask('renew'),
     outdated: (id) => send({ kind: 'outdated', id }),

@@ -128,6 +128,6 @@ function viewOf(parts: Parts, wanted: AgentSpec, child: ChildView | undefined): 
 
 function statusIn({ running }: Parts, id: string, child: ChildView | undefined): AgentStatus {
   if (!running.holdings.has(id)) return 'standby'
-  if (running.isPaused(id) && child?.status === 'stopped') return 'paused'
+  if (running.isPaused(id)) return 'paused'
   return child?.status ?? 'stopped'
 }

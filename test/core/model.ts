@@ -9,6 +9,8 @@ type Kid = {
   due: { at: number; order: number }
   /** It has a place in the change that is under way: it starts when those before it have. */
   pending: boolean
+  /** It is paused: nothing but a restart by command starts it. */
+  held: boolean
   upSince: number
   exits: number
   parkings: number
@@ -97,6 +99,17 @@ export class Model {
     this.now = end
   }
 
+  /** Ids of those that are paused. */
+  held(): string[] {
+    return this.kids.filter(({ held }) => held).map(({ spec }) => spec.id)
+  }
+
+  pause(id: string): string {
+    const kid = this.#find(id)
+    if (kid && this.exit === undefined) kid.held = true
+    return this.terminate(id)
+  }
+
   terminate(id: string): string {
     const kid = this.#find(id)
     if (this.exit !== undefined) return 'team_down'
@@ -108,7 +121,7 @@ export class Model {
     if (kid.is === 'parked') this.#forgive(kid)
     kid.is = 'down'
     kid.pending = false
-    if (kid.spec.restart === 'temporary') this.#retire(kid)
+    if (kid.spec.restart === 'temporary' && !kid.held) this.#retire(kid)
     this.#settle()
     return 'done'
   }
@@ -117,6 +130,7 @@ export class Model {
     const kid = this.#find(id)
     const refusal = this.#refusal(kid)
     if (kid === undefined || refusal !== undefined) return refusal ?? 'not_found'
+    kid.held = false
     this.#forgive(kid)
     const outcome = this.#nextOutcome(kid)
     this.#become(kid, outcome)
@@ -127,6 +141,7 @@ export class Model {
     const kid = this.#find(id)
     if (this.exit !== undefined) return 'team_down'
     if (!kid) return 'not_found'
+    kid.held = false
     this.#takeOut(kid)
     this.#forgive(kid)
     this.#settle()
@@ -160,7 +175,7 @@ export class Model {
     return { ready: 'done', ignore: 'ignored', fail: 'failed' }[outcome]
   }
 
-  apply(spec: TeamSpec): string {
+  apply(spec: TeamSpec, held: readonly string[]): string {
     if (this.exit !== undefined) return 'team_down'
     this.#spec = spec
     const version = (id: string) => spec.children.find((child) => child.id === id)?.version
@@ -171,13 +186,13 @@ export class Model {
       const kid = this.#find(child.id)
       if (kid === undefined && this.#ended.has(child.id)) return []
       if (kid?.spec.version === child.version) return [kid]
-      const renewed = kid ?? createKid(child)
+      const renewed = kid ?? { ...createKid(child), held: held.includes(child.id) }
       changed.push(renewed)
       return [renewed]
     })
     for (const kid of [...gone.toReversed(), ...wanted.filter((kid) => changed.includes(kid)).toReversed()]) {
       if (kid.is === 'up') this.#note('stop', kid)
-      Object.assign(kid, { is: 'down', pending: changed.includes(kid), exits: 0, parkings: 0 })
+      Object.assign(kid, { is: 'down', pending: changed.includes(kid) && !kid.held, exits: 0, parkings: 0 })
     }
     for (const kid of wanted) kid.spec = spec.children.find(({ id }) => id === kid.spec.id) ?? kid.spec
     for (const kid of gone) this.#drop(kid)
@@ -245,7 +260,7 @@ export class Model {
         this.#goDown(kid)
         this.#note('stop', kid)
       }
-      if (kid.is === 'parked') continue
+      if (kid.is === 'parked' || kid.held) continue
       if (kid.spec.restart === 'temporary' && (wasUp || unseen.has(kid))) this.#retire(kid)
       else kid.pending = true
       unseen.delete(kid)
@@ -336,5 +351,5 @@ export class Model {
 }
 
 function createKid(spec: ChildSpec): Kid {
-  return { spec, is: 'down', due: { at: 0, order: 0 }, pending: false, upSince: 0, exits: 0, parkings: 0 }
+  return { spec, is: 'down', due: { at: 0, order: 0 }, pending: false, held: false, upSince: 0, exits: 0, parkings: 0 }
 }

@@ -30,6 +30,9 @@ export const stop: Ask = (to) => ({ kind: 'stop', to })
 export const terminate =
   (id: string): Ask =>
   (to) => ({ kind: 'terminate', to, id })
+export const pause =
+  (id: string): Ask =>
+  (to) => ({ kind: 'pause', to, id })
 export const restart =
   (id: string): Ask =>
   (to) => ({ kind: 'restart', to, id })
@@ -43,8 +46,8 @@ export const add =
   (spec: ChildSpec): Ask =>
   (to) => ({ kind: 'add', to, spec })
 export const apply =
-  (spec: TeamSpec): Ask =>
-  (to) => ({ kind: 'apply', to, spec })
+  (spec: TeamSpec, held: readonly string[] = []): Ask =>
+  (to) => ({ kind: 'apply', to, spec, held })
 
 export const done = { kind: 'done' } as const
 export const refused = (why: string) => ({ kind: 'refused', why })

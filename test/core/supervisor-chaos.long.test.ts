@@ -3,8 +3,8 @@ import { expect, test } from 'vitest'
 import { defaults, type Restart, type Strategy, type TeamSpec } from '../../src/core/spec.ts'
 import { isAlive } from '../../src/core/status.ts'
 import { runs } from '../seed.ts'
-import { type Part, simulate } from './simulate.ts'
-import { type Ask, add, apply, remove, renew, restart, start, stop, terminate } from './specs.ts'
+import { type Part, type Simulation, simulate } from './simulate.ts'
+import { type Ask, add, apply, pause, remove, renew, restart, start, stop, terminate } from './specs.ts'
 
 const anyId = fc.constantFrom('a', 'b', 'd', 'e')
 const anyMs = fc.constantFrom(0, 0, 1, 20, 150)
@@ -30,7 +30,10 @@ const anyOp = fc.oneof(
   fc.record({ op: fc.constant('pass' as const), ms: fc.constantFrom(1, 10, 40, 100, 400) }),
   fc.record({ op: fc.constant('die' as const), id: anyId, exit: fc.constantFrom('crash' as const, 'normal' as const) }),
   fc.record({ op: fc.constant('script' as const), id: anyId, part: anyPart }),
-  fc.record({ op: fc.constantFrom('terminate' as const, 'restart' as const, 'remove' as const, 'renew' as const), id: anyId }),
+  fc.record({
+    op: fc.constantFrom('terminate' as const, 'pause' as const, 'restart' as const, 'remove' as const, 'renew' as const),
+    id: anyId,
+  }),
   fc.record({ op: fc.constant('outdated' as const), id: anyId }),
   fc.record({ op: fc.constant('add' as const), member: anyMember }),
   fc.record({ op: fc.constant('apply' as const), members: anyMembers, strategy: fc.constantFrom<Strategy>('one_for_one', 'one_for_all') }),
@@ -107,6 +110,7 @@ function play(story: Story): void {
         team.call(askFor(op))
     }
     expect(JSON.parse(JSON.stringify(team.team.history))).toEqual(team.team.history)
+    expect(heldIn(team).filter(({ status }) => status !== 'stopped' && status !== 'draining')).toEqual([])
     // News of a death may be under way, but nobody lives of whom the supervisor does not know.
     const known = team.team.children.filter(({ status }) => isAlive(status)).map(({ spec: child }) => child.id)
     expect(['a', 'b', 'd', 'e'].filter((id) => team.isAlive(id) && !known.includes(id))).toEqual([])
@@ -123,6 +127,8 @@ function play(story: Story): void {
     switch (op.op) {
       case 'terminate':
         return terminate(op.id)
+      case 'pause':
+        return pause(op.id)
       case 'restart':
         return restart(op.id)
       case 'renew':
@@ -132,11 +138,18 @@ function play(story: Story): void {
       case 'add':
         return add(specOf(op.member))
       case 'apply':
-        return apply({ ...spec, strategy: op.strategy, children: op.members.map(specOf) })
+        return apply(
+          { ...spec, strategy: op.strategy, children: op.members.map(specOf) },
+          heldIn(team).map(({ spec: child }) => child.id),
+        )
     }
   }
 
   function specOf(member: Story['members'][number]) {
     return { ...defaults.child, ...story.policy, ...member }
   }
+}
+
+function heldIn({ team }: Simulation) {
+  return team.children.filter(({ isHeld }) => isHeld)
 }

@@ -5,7 +5,7 @@ import type { Result } from '../../src/core/team.ts'
 import { again, runs } from '../seed.ts'
 import { Model, type Outcome } from './model.ts'
 import { type Simulation, simulate } from './simulate.ts'
-import { type Ask, add, apply, remove, renew, restart, start, stop, terminate } from './specs.ts'
+import { type Ask, add, apply, pause, remove, renew, restart, start, stop, terminate } from './specs.ts'
 
 const ids = ['a', 'b', 'd', 'e']
 const anyId = fc.constantFrom(...ids, 'z')
@@ -43,9 +43,16 @@ const anyOp = fc.oneof(
     }),
   },
   {
-    weight: 40,
+    weight: 45,
     arbitrary: fc.record({
-      op: fc.constantFrom('terminate' as const, 'restart' as const, 'remove' as const, 'renew' as const, 'outdated' as const),
+      op: fc.constantFrom(
+        'terminate' as const,
+        'pause' as const,
+        'restart' as const,
+        'remove' as const,
+        'renew' as const,
+        'outdated' as const,
+      ),
       id: anyId,
     }),
   },
@@ -56,6 +63,7 @@ const anyOp = fc.oneof(
       op: fc.constant('apply' as const),
       members: fc.uniqueArray(anyMember, { selector: ({ id }) => id }),
       intensity: anyIntensity,
+      held: fc.subarray(ids),
     }),
   },
   { weight: 10, arbitrary: fc.record({ op: fc.constant('noise' as const), id: anyId, kind: fc.nat(4) }) },
@@ -125,6 +133,8 @@ function play(story: Story): void {
         return model.script(op.id, op.outcomes)
       case 'terminate':
         return both(terminate(op.id), model.terminate(op.id))
+      case 'pause':
+        return both(pause(op.id), model.pause(op.id))
       case 'restart':
         return both(restart(op.id), model.restart(op.id))
       case 'renew':
@@ -138,7 +148,10 @@ function play(story: Story): void {
         return both(add(specOf(story, op.member)), model.add(specOf(story, op.member)))
       case 'apply': {
         const next = { ...spec, intensity: op.intensity, children: op.members.map((each) => specOf(story, each)) }
-        return both(apply(next), model.apply(next))
+        // What is there is held or not; what joins may have been paused before it left.
+        const there = model.kids.map((kid) => kid.spec.id)
+        const held = [...model.held(), ...op.held.filter((id) => !there.includes(id))]
+        return both(apply(next, held), model.apply(next, held))
       }
       case 'noise':
         return disturb(team, op)

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import type { History } from '../../src/core/history.ts'
-import { defaults } from '../../src/core/spec.ts'
+import { defaults, type TeamSpec } from '../../src/core/spec.ts'
 import { type Part, simulate, started } from './simulate.ts'
-import { apply, done, otp, refused, remove, renew, restart, start, stop, terminate, troupe } from './specs.ts'
+import { apply, done, otp, pause, refused, remove, renew, restart, start, stop, terminate, troupe } from './specs.ts'
 
 const minute = 60_000
 const failing: Part = { start: 'fail' }
@@ -350,3 +350,78 @@ describe('history', () => {
     expect([first === second, team.team.history === second]).toEqual([false, true])
   })
 })
+
+describe('pause (ours: what OTP terminates comes back with its siblings, case 18)', () => {
+  const changed = (spec: TeamSpec, id: string) => ({
+    ...spec,
+    children: spec.children.map((child) => (child.id === id ? { ...child, version: '2' } : child)),
+  })
+
+  test.each(['one_for_all', 'rest_for_one'] as const)('a sibling that crashes starts nobody who is paused: %s', (strategy) => {
+    const team = started(otp('a b d', { strategy, intensity: { max: 9, within: 5_000 } }))
+    expect([team.ask(pause('b')), team.ev()]).toEqual([done, 'stop b'])
+    team.die('a')
+    expect([team.list(), team.ask(restart('b')), team.ev()]).toEqual([
+      'a running, b stopped, d running',
+      done,
+      'die a, stop d, start a, start d, start b',
+    ])
+    team.die('a')
+    expect(team.ev()).toBe('die a, stop d, stop b, start a, start b, start d')
+  })
+
+  test('a new version of a child that is paused is what its restart starts', () => {
+    const spec = troupe('a b')
+    const team = started(spec)
+    team.ask(pause('a'))
+    expect(team.ask(apply(changed(spec, 'a'), ['a']))).toMatchObject({ kind: 'planned', plan: { stop: ['a'] } })
+    const before = team.list()
+    expect([before, team.ask(restart('a')), team.team.children[0]?.spec.version, team.ev()]).toEqual([
+      'a stopped, b running',
+      done,
+      '2',
+      'stop a, start a',
+    ])
+  })
+
+  test('a child that is still on its way down is not brought up by a reload, also not as one that is wanted again', () => {
+    const spec = troupe('a b')
+    const team = started(spec, { part: () => ({ stopIn: 50 }) })
+    const paused = team.call(pause('a'))
+    team.ask(apply({ ...spec, children: spec.children.slice(1) }))
+    team.ask(apply(changed(spec, 'a'), ['a']))
+    team.run(1_000)
+    expect([paused(), team.list()]).toEqual([done, 'a stopped, b running'])
+  })
+
+  test('a team that starts brings up nobody who is paused, also not out of quarantine', () => {
+    const team = simulate({ ...troupe('a'), children: [] }, { history: parked })
+    team.ask(start)
+    team.ask(apply(troupe('a b'), ['a', 'b']))
+    team.run(2 * 60 * minute)
+    expect([team.list(), team.ask(restart('a')), team.list()]).toEqual(['a stopped, b stopped', done, 'a running, b stopped'])
+  })
+
+  test('a pause ends a wait and a quarantine, and is not the end of a temporary child', () => {
+    const team = started(troupe('a b d:temporary', {}, { budget: 2 }))
+    team.die('a b')
+    team.run(200)
+    team.die('b')
+    const before = team.list()
+    expect([before, team.ask(pause('b')), team.ask(pause('d')), team.timers()]).toEqual([
+      'a running, b quarantined, d running',
+      done,
+      done,
+      ['a'],
+    ])
+    team.die('a')
+    team.run(60 * minute)
+    expect([team.list(), team.ask(restart('d')), team.list()]).toEqual([
+      'a running, b stopped, d stopped',
+      done,
+      'a running, b stopped, d running',
+    ])
+  })
+})
+
+const parked: History = { restarts: [], children: { a: { version: '1', exits: 5, quarantines: 1, until: minute } } }

@@ -70,6 +70,26 @@ test('a parked team comes back with a command or with a change, not with the sam
   await root.journal.until(() => root.statuses()[0] === 'trading running: running')
 })
 
+test('a team that comes back, and a new version, leave alone who is paused, until somebody resumes it', async () => {
+  const paused = new Set(['b'])
+  const team = teamOf(agents('b a', { team: 'trading' }), { id: 'trading', intensity: none })
+  await using root = await openRoot([bazaar, team], { isHeld: (id) => paused.has(id) })
+  const held = root.statuses()
+  await root.hit('a')
+  await root.parked('trading')
+  await root.restart('trading')
+  await root.journal.until(() => root.statuses()[1] === 'trading running: stopped running')
+  await root.apply([bazaar, { ...team, children: [agent('b', { version: '2', team: 'trading' }), agent('a', { team: 'trading' })] }])
+  expect([held, root.statuses(), await root.renew('b')]).toEqual([
+    ['bazaar running: running', 'trading running: stopped running'],
+    ['bazaar running: running', 'trading running: stopped running'],
+    done,
+  ])
+  expect(root.statuses()[1]).toBe('trading running: stopped running')
+  paused.delete('b')
+  expect([await root.restart('b'), root.statuses()[1]]).toEqual([done, 'trading running: running running'])
+})
+
 test('a reload reaches into a team that runs, takes away one that is gone, and changes nothing when it is faulty', async () => {
   await using root = await openRoot([trading, bazaar])
   root.journal.ev()
@@ -103,7 +123,7 @@ test('an agent that moves to another team is found there', async () => {
 test('commands find an agent in its team, and a stop goes through all teams from last to first', async () => {
   await using root = await openRoot([trading, bazaar])
   root.journal.ev()
-  expect([await root.terminate('a'), await root.restart('a'), await root.renew('x'), await root.renew('nobody')]).toEqual([
+  expect([await root.pause('a'), await root.restart('a'), await root.renew('x'), await root.renew('nobody')]).toEqual([
     done,
     done,
     done,

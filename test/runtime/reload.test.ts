@@ -74,6 +74,24 @@ test('a faulty change is refused, and what runs stays as it is', async () => {
   expect(incarnations(team)).toEqual(['q-counter 1 running'])
 })
 
+test('a paused agent stays paused whatever changes, and answers again once it is resumed', async () => {
+  const { team, configure, edit } = await changeable('five', ['{ id: s-counter, type: counter }', '{ id: s-relay, type: relay }'])
+  await using _ = team
+  await team.start()
+  await team.pause('s-counter')
+  await edit('counter.ts', (text) => text.replace('return ctx.state.sum', 'return -1'))
+  await team.reload()
+  await configure(['{ id: s-relay, type: relay }', '{ id: s-counter, type: counter, mailbox: 50 }'])
+  await team.reload()
+  await expect(team.ask('s-counter', 'add', 1)).rejects.toMatchObject({ code: 'ACTOR_DOWN' })
+  expect(incarnations(team)).toEqual(['s-relay 1 running', 's-counter 1 paused'])
+  await team.resume('s-counter')
+  expect([await team.ask('s-counter', 'add', 1), incarnations(team)]).toEqual([-1, ['s-relay 1 running', 's-counter 2 running']])
+  await team.pause('s-counter')
+  await team.restart('s-counter', { lastGood: true })
+  expect(await team.ask('s-counter', 'add', 1)).toBe(2)
+})
+
 test('a change of a file is a reload, and the last good version is at hand', async () => {
   const { team, edit } = await changeable('three', ['{ id: r-counter, type: counter }'], { watches: true })
   await using _ = team
