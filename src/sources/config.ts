@@ -1,12 +1,11 @@
-import { type Document, LineCounter, parseDocument } from 'yaml'
 import type * as z from 'zod'
-import { ActorError } from '../core/errors.ts'
 import { nearest } from '../core/nearest.ts'
+import { invalid, type Path, readConfigText } from './config-text.ts'
 import { type Config, configSchema } from './schema.ts'
 import { settingsAt } from './settings-at.ts'
+import { type Environment, substitute, unveil } from './variables.ts'
 
-type Environment = Readonly<Record<string, string | undefined>>
-export type Path = readonly PropertyKey[]
+export type { Path }
 
 /**
  * Parses a config file's text. `${NAME}` in a value stands for the environment's variable, `${NAME:-default}` for a default where that
@@ -14,35 +13,19 @@ export type Path = readonly PropertyKey[]
  * Throws CONFIG_INVALID with one line per fault: file, line and column, path, what was found, what was expected.
  */
 export function parseConfig(text: string, { file, env }: { file: string; env: Environment }): Config {
-  const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines })
-  const at = (offset: number) => {
-    const { line, col } = lines.linePos(offset)
-    return `${file}:${line}:${col}`
-  }
-  if (document.errors.length > 0) {
-    throw invalid(document.errors.map((error) => `${at(error.pos[0])}: ${firstLine(error.message)}`))
-  }
-  const raw: unknown = document.toJS()
-  const result = configSchema.safeParse(dropUnsetSources(substitute(raw, env)))
+  const read = readConfigText(text, file)
+  const result = configSchema.safeParse(dropUnsetSources(substitute(read.raw, env)))
   if (!result.success) {
-    throw invalid(result.error.issues.flatMap(leaves).map((issue) => `${at(offsetOf(document, issue.path))}: ${describe(issue, raw)}`))
+    throw invalid(result.error.issues.flatMap(leaves).map((issue) => `${read.where(issue.path)}: ${describe(issue, read.raw)}`))
   }
-  const faults = sameIds(result.data).map(
-    ({ id, path }) => `${at(offsetOf(document, path))}: ${pathText(path)}: the id "${id}" is used twice`,
-  )
+  const faults = sameIds(result.data).map(({ id, path }) => `${read.where(path)}: ${pathText(path)}: the id "${id}" is used twice`)
   if (faults.length > 0) throw invalid(faults)
   return result.data
 }
 
 /** Makes a function that says where in a config file's text a setting stands. */
 export function placesIn(text: string, file: string): (path: Path) => string {
-  const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines })
-  return (path) => {
-    const { line, col } = lines.linePos(offsetOf(document, path))
-    return `${file}:${line}:${col}`
-  }
+  return readConfigText(text, file).where
 }
 
 /** Checks a config that comes as a value; CONFIG_INVALID with one line per fault: path, what was found, what was expected. */
@@ -62,24 +45,6 @@ export function faultLines({ issues }: z.core.$ZodError, raw: unknown): string[]
 /** The ids that an entry of the config stands for. */
 export function idsOf({ id, replicas }: { id: string; replicas?: number | undefined }): string[] {
   return replicas === undefined ? [id] : Array.from({ length: replicas }, (_, index) => `${id}-${index + 1}`)
-}
-
-function invalid(faults: readonly string[]): ActorError {
-  return new ActorError('CONFIG_INVALID', faults.join('\n'), { details: { faults } })
-}
-
-const variables = /\$\{([A-Za-z_]\w*)(?::-([^}]*))?\}/g
-
-/** Values with `${NAME}`; undefined where a variable is unset that has no default, as `${NAME:-default}` has. */
-function substitute(value: unknown, env: Environment): unknown {
-  if (typeof value === 'string') {
-    const needed = [...value.matchAll(variables)].filter(([, , fallback]) => fallback === undefined)
-    if (needed.some(([, variable = '']) => !env[variable])) return undefined
-    return value.replaceAll(variables, (_, variable: string, fallback = '') => env[variable] || fallback)
-  }
-  if (Array.isArray(value)) return value.map((item) => substitute(item, env))
-  if (value === null || typeof value !== 'object') return value
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, substitute(item, env)]))
 }
 
 function dropUnsetSources(value: unknown): unknown {
@@ -110,7 +75,7 @@ function leaves(issue: z.core.$ZodIssue): z.core.$ZodIssue[] {
 
 function describe(issue: z.core.$ZodIssue, raw: unknown): string {
   const found = valueAt(raw, issue.path)
-  const shown = found === undefined ? 'nothing' : withoutLogin(JSON.stringify(found))
+  const shown = found === undefined ? 'nothing' : unveil(withoutLogin(JSON.stringify(found)))
   if (issue.code === 'unrecognized_keys') return `${pathText(issue.path)}: no such setting, ${alternative(issue.path)}`
   return `${pathText(issue.path)}: found ${shown.slice(0, 80)}, ${expectation(issue)}`
 }
@@ -140,17 +105,4 @@ function valueAt(value: unknown, path: Path): unknown {
 
 function pathText(path: Path): string {
   return path.map((key, index) => (typeof key === 'number' ? `[${key}]` : `${index > 0 ? '.' : ''}${String(key)}`)).join('') || 'the file'
-}
-
-/** Where the nearest node of the path stands in the file. */
-function offsetOf(document: Document, path: Path): number {
-  for (let length = path.length; length > 0; length--) {
-    const node = document.getIn(path.slice(0, length), true)
-    if (typeof node === 'object' && node !== null && 'range' in node && Array.isArray(node.range)) return Number(node.range[0])
-  }
-  return 0
-}
-
-function firstLine(text: string): string {
-  return text.split('\n', 1)[0] ?? text
 }

@@ -2,9 +2,9 @@ import { expect, test } from 'vitest'
 import { parseConfig } from '../../src/sources/config.ts'
 
 const parse = (text: string, env: Record<string, string> = {}) => parseConfig(text, { file: 'troupe.yaml', env })
-const faultsOf = (text: string) => {
+const faultsOf = (text: string, env: Record<string, string> = {}) => {
   try {
-    parse(text)
+    parse(text, env)
   } catch (error) {
     return (error as Error).message.split('\n')
   }
@@ -151,4 +151,27 @@ test('a variable that is unset may have a default in the file', () => {
   expect(argsOf({ OWNER: 'me' })).toEqual({ api: 'http://x:1/y', wallet: '', owner: 'me' })
   expect(argsOf({ OWNER: 'me', API: 'https://z', WALLET: '0x1' })).toEqual({ api: 'https://z/y', wallet: '0x1', owner: 'me' })
   expect(argsOf({ OWNER: 'me', API: '' })).toMatchObject({ api: 'http://x:1/y' })
+})
+
+test('a variable stands where any text does, also within braces and without quotes, and places stay what they are', () => {
+  const sources = `sources:\n  mongodb: { uri: \${MONGODB_URI}, database: \${DB:-a, b: [c] #d}, nmae: x }\n`
+  expect(faultsOf(minimal + sources, { MONGODB_URI: 'mongodb://x' })).toEqual([
+    'troupe.yaml:6:72: sources.mongodb.nmae: no such setting, expected uri, database, collection, team',
+  ])
+  const env = { MONGODB_URI: 'mongodb://x', NAMES: 'trader' }
+  const text = `${minimal.replace('id: a', `id: "\${NAMES}-\${N:-1}", args: { a: [\${X:-y}, 1], b: "{\\"c\\": \${X:-1}}" }`)}${sources.replace(', nmae: x', '')}`
+  expect([parse(text, env).teams[0]?.agents[0], parse(text, env).sources.mongodb]).toMatchObject([
+    { id: 'trader-1', args: { a: ['y', 1], b: '{"c": 1}' } },
+    { uri: 'mongodb://x', database: 'a, b: [c] #d' },
+  ])
+})
+
+test('an origin without quotes is an alias to YAML: that is told with its place, as is one that grows without end', () => {
+  const text = minimal.replace('type: scanner', 'type: scanner, origins: [*.example.com, *x]')
+  expect(faultsOf(text)).toEqual([
+    'troupe.yaml:4:43: nothing is called ".example.com" here: a text that begins with * stands in quotes',
+    'troupe.yaml:4:58: nothing is called "x" here: a text that begins with * stands in quotes',
+  ])
+  const levels = Array.from({ length: 9 }, (_, n) => `a${n + 1}: &a${n + 1} [${Array(9).fill(`*a${n}`).join(', ')}]\n`)
+  expect(faultsOf(`a0: &a0 [x]\n${levels.join('')}`)).toEqual([expect.stringMatching(/^troupe\.yaml:2:\d+: Excessive alias count/)])
 })
