@@ -1,12 +1,12 @@
 import { type Document, isNode, LineCounter, parseDocument, visit } from 'yaml'
 import { ActorError } from '../core/errors.ts'
-import { unveil, veil } from './variables.ts'
+import { isVariable, unveil, veil } from './variables.ts'
 
 export type Path = readonly PropertyKey[]
 
 /** A config file's text as it was read. */
 export interface ConfigText {
-  /** What it says, with its variables as they were written. */
+  /** What it says. A variable that stands alone, without quotes, is veiled still. */
   readonly raw: unknown
   /** Says where a setting stands: file, line and column. */
   where(path: Path): string
@@ -22,7 +22,7 @@ export function readConfigText(text: string, file: string): ConfigText {
   }
   const faults = document.errors.map(({ pos: [start], message }) => `${at(start)}: ${unveil(firstLine(message))}`)
   if (faults.length > 0) throw invalid(faults)
-  unveilScalars(document)
+  unveilQuoted(document)
   const aliases = aliasesIn(document)
   const unknown = aliases.filter(({ isKnown }) => !isKnown)
   if (unknown.length > 0) {
@@ -43,10 +43,13 @@ export function invalid(faults: readonly string[]): ActorError {
   return new ActorError('CONFIG_INVALID', faults.join('\n'), { details: { faults } })
 }
 
-function unveilScalars(document: Document): void {
+/** What stands in quotes, beside other text or as a name is text, whatever its variables give. */
+function unveilQuoted(document: Document): void {
   visit(document, {
-    Scalar(_, node) {
-      if (typeof node.value === 'string') node.value = unveil(node.value)
+    Scalar(key, node) {
+      if (typeof node.value !== 'string') return
+      const isAlone = key !== 'key' && node.type === 'PLAIN' && node.tag === undefined && isVariable(node.value)
+      if (!isAlone) node.value = unveil(node.value)
     },
   })
 }

@@ -1,6 +1,6 @@
 import type * as z from 'zod'
 import { nearest } from '../core/nearest.ts'
-import { invalid, type Path, readConfigText } from './config-text.ts'
+import { type ConfigText, invalid, type Path, readConfigText } from './config-text.ts'
 import { type Config, configSchema } from './schema.ts'
 import { settingsAt } from './settings-at.ts'
 import { type Environment, substitute, unveil } from './variables.ts'
@@ -14,13 +14,22 @@ export type { Path }
  */
 export function parseConfig(text: string, { file, env }: { file: string; env: Environment }): Config {
   const read = readConfigText(text, file)
-  const result = configSchema.safeParse(dropUnsetSources(substitute(read.raw, env)))
+  const result = checked(read, env)
   if (!result.success) {
-    throw invalid(result.error.issues.flatMap(leaves).map((issue) => `${read.where(issue.path)}: ${describe(issue, read.raw)}`))
+    throw invalid(result.error.issues.flatMap(leaves).map((issue) => `${read.where(issue.path)}: ${describe(issue, read.raw, env)}`))
   }
   const faults = sameIds(result.data).map(({ id, path }) => `${read.where(path)}: ${pathText(path)}: the id "${id}" is used twice`)
   if (faults.length > 0) throw invalid(faults)
   return result.data
+}
+
+/** Text goes first: only where it will not do, a variable that stands alone may give a number or a boolean. */
+function checked({ raw }: ConfigText, env: Environment) {
+  const check = (value: unknown) => configSchema.safeParse(dropUnsetSources(value))
+  const result = check(substitute(raw, env))
+  if (result.success) return result
+  const refused = new Set(result.error.issues.map(({ path }) => pathText(path)))
+  return check(substitute(raw, env, (path) => refused.has(pathText(path))))
 }
 
 /** Makes a function that says where in a config file's text a setting stands. */
@@ -73,11 +82,21 @@ function leaves(issue: z.core.$ZodIssue): z.core.$ZodIssue[] {
   return issue.keys.map((key) => ({ ...issue, keys: [key], path: [...issue.path, key] }))
 }
 
-function describe(issue: z.core.$ZodIssue, raw: unknown): string {
+function describe(issue: z.core.$ZodIssue, raw: unknown, env: Environment = {}): string {
   const found = valueAt(raw, issue.path)
   const shown = found === undefined ? 'nothing' : unveil(withoutLogin(JSON.stringify(found)))
   if (issue.code === 'unrecognized_keys') return `${pathText(issue.path)}: no such setting, ${alternative(issue.path)}`
-  return `${pathText(issue.path)}: found ${shown.slice(0, 80)}, ${expectation(issue)}`
+  return `${pathText(issue.path)}: found ${shown.slice(0, 80)}${given(issue, found, env)}, ${expectation(issue)}`
+}
+
+/** What a variable gave. It may be a secret where any text will do, but not where a number or one of some words is expected. */
+function given({ code }: z.core.$ZodIssue, found: unknown, env: Environment): string {
+  if (typeof found !== 'string') return ''
+  const text = substitute(found, env)
+  if (text === undefined) return ', which is not set'
+  if (text === unveil(found)) return ''
+  const takesText = code === 'invalid_format' || code === 'custom'
+  return takesText ? '' : `, which gave ${withoutLogin(JSON.stringify(text)).slice(0, 80)}`
 }
 
 /** An address that stands where it does not belong may have a password in it. */

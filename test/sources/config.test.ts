@@ -166,6 +166,33 @@ test('a variable stands where any text does, also within braces and without quot
   ])
 })
 
+test('a variable that stands alone, without quotes, gives a number or a boolean where one is expected, and text elsewhere', () => {
+  const agent = (settings: string) => `teams:\n  - id: t\n    agents:\n      - { id: a, type: b, ${settings} }\n`
+  const settings = `replicas: \${N:-2}, shutdown: \${MS}, http: { rate: \${RATE} }, args: { wallet: \${WALLET}, every: \${MS} }`
+  const env = { MS: '500', RATE: '0.5', WALLET: '0x10' }
+  expect(parse(agent(settings), env).teams[0]?.agents[0]).toMatchObject({
+    replicas: 2,
+    shutdown: 500,
+    http: { rate: 0.5 },
+    args: { wallet: '0x10', every: '500' },
+  })
+  expect([...faultsOf(agent(`replicas: \${N}`), { N: 'two' }), ...faultsOf(agent(`replicas: "\${N}"`), { N: '2' })]).toEqual([
+    `troupe.yaml:4:37: teams[0].agents[0].replicas: found "\${N}", which gave "two", expected number`,
+    `troupe.yaml:4:37: teams[0].agents[0].replicas: found "\${N}", which gave "2", expected number`,
+  ])
+  expect([...faultsOf(agent(`replicas: \${N}`), { N: '0' }), ...faultsOf(`teams: \${TEAMS}\n`)]).toEqual([
+    `troupe.yaml:4:37: teams[0].agents[0].replicas: found "\${N}", which gave "0", expected more than 0`,
+    `troupe.yaml:1:8: teams: found "\${TEAMS}", which is not set, expected array`,
+  ])
+})
+
+test('what a variable gave is not shown where it may be a secret', () => {
+  const headers = `http: { origins: { "https://a.example.com": { headers: { authorization: "Bearer \${KEY}" } } } }\n`
+  expect(faultsOf(headers + minimal, { KEY: 'secret\n' })).toEqual([
+    `troupe.yaml:1:73: http.origins.https://a.example.com.headers.authorization: found "Bearer \${KEY}", expected the value of a header, without line ends`,
+  ])
+})
+
 test('an origin without quotes is an alias to YAML: that is told with its place, as is one that grows without end', () => {
   const text = minimal.replace('type: scanner', 'type: scanner, origins: [*.example.com, *x]')
   expect(faultsOf(text)).toEqual([
