@@ -1,4 +1,5 @@
-import { readFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { readConfigFile } from '../sources/file.ts'
 import type { Config } from '../sources/schema.ts'
 import { readStoreSettings } from '../sources/store-settings.ts'
 import type { Input, Option } from './command.ts'
@@ -13,14 +14,18 @@ export const teamOptions = {
 } as const satisfies Record<string, Option>
 
 /** The config file that the command line or the environment names. */
-export function configFile({ options, env }: Pick<Input, 'options' | 'env'>): string {
-  return typeof options.config === 'string' ? options.config : env.TROUPE_CONFIG || defaultConfig
+export function configFile(input: Pick<Input, 'options' | 'env'>): string {
+  return namedConfig(input) ?? defaultConfig
 }
 
-/** Where the store is, by the command line, else by the config, which may be absent or being edited. */
+function namedConfig({ options, env }: Pick<Input, 'options' | 'env'>): string | undefined {
+  return typeof options.config === 'string' ? options.config : env.TROUPE_CONFIG || undefined
+}
+
+/** Where the store is, by the command line, else by the config, which may be being edited, or absent where nobody named one. */
 export async function storeSettings(input: Pick<Input, 'options' | 'env'>): Promise<Config['store']> {
   const { folder } = input.options
-  const text = await readFile(configFile(input), 'utf8').catch(() => '')
-  const settings = readStoreSettings(text)
+  const isAbsent = namedConfig(input) === undefined && !existsSync(defaultConfig)
+  const settings = readStoreSettings(isAbsent ? '' : await readConfigFile(configFile(input)), input.env)
   return typeof folder === 'string' ? { ...settings, folder } : settings
 }

@@ -11,17 +11,22 @@ export function fileSource(file: string, env: Environment): Source {
   return {
     files: [file],
     async read() {
-      const text = await readFile(file, 'utf8').catch((cause) => {
-        throw new ActorError('CONFIG_INVALID', `Cannot read the config file ${file}: name another with --config or TROUPE_CONFIG`, {
-          cause,
-          details: { file },
-        })
-      })
+      const text = await readConfigFile(file)
       const { mtimeMs } = await stat(file)
       return { config: parseConfig(text, { file, env }), where: placesIn(text, file), changedAt: Math.floor(mtimeMs) }
     },
     close: async () => {},
   }
+}
+
+/** The text of a config file; CONFIG_INVALID where there is none to read. */
+export async function readConfigFile(file: string): Promise<string> {
+  return await readFile(file, 'utf8').catch((cause) => {
+    throw new ActorError('CONFIG_INVALID', `Cannot read the config file ${file}: name another with --config or TROUPE_CONFIG`, {
+      cause,
+      details: { file },
+    })
+  })
 }
 
 /** A config in a program as a source. */

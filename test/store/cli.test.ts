@@ -31,6 +31,8 @@ describe('the command line', () => {
     [['db', 'query'], {}, 'the SQL is missing'],
     [['db', 'query', 'select', '1'], {}, '"1" is one word too many'],
     [['db', 'serve', '--port', 'x'], {}, '--port: expected a number from 0 to 65535, found "x"'],
+    [['jobs', 'list', '--config', 'none.yaml'], {}, 'Cannot read the config file none.yaml'],
+    [['ps'], { TROUPE_CONFIG: 'none.yaml' }, 'Cannot read the config file none.yaml'],
     [['db', 'reset'], {}, 'no terminal to ask on, pass --yes'],
     [['db', 'reset', '--yes'], { DATABASE_URL: 'postgres://h/d' }, 'for the embedded store only'],
     [
