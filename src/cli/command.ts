@@ -30,9 +30,3 @@ export type ExitCode = 0 | 1 | 2
 export class UsageError extends Error {
   override readonly name = 'UsageError'
 }
-
-/** Options that every command over the store has. */
-export const storeOptions = {
-  folder: { type: 'string', value: '<path>', help: "the embedded store's folder (default .troupe)" },
-  json: { type: 'boolean', help: 'print JSON for programs' },
-} as const satisfies Record<string, Option>

@@ -1,16 +1,16 @@
-import { openBackend } from '../store/open.ts'
-import { type Command, type ExitCode, type Input, storeOptions } from './command.ts'
-import { openOptions } from './open-options.ts'
+import type { Command, ExitCode, Input } from './command.ts'
 import { printJson } from './print.ts'
+import { teamOptions } from './team-input.ts'
+import { openTeamBackend } from './team-store.ts'
 
 /** Brings the schema of the configured database up to date. */
 export const dbMigrate: Command = {
   summary: 'bring the schema up to date',
-  usage: '[--json]',
+  usage: '[--config <file>] [--json]',
   examples: ['troupe db migrate', 'DATABASE_URL=postgres://user@host/db troupe db migrate'],
-  options: storeOptions,
+  options: teamOptions,
   async run(input: Input): Promise<ExitCode> {
-    const backend = await openBackend(openOptions(input))
+    const backend = await openTeamBackend(input)
     try {
       const { applied, version } = await backend.migrate()
       if (input.options.json) printJson({ store: backend.kind, where: backend.where, applied, version })

@@ -1,8 +1,8 @@
 import { text } from 'node:stream/consumers'
-import { openBackend } from '../store/open.ts'
-import { type Command, type ExitCode, type Input, storeOptions, UsageError } from './command.ts'
-import { openOptions } from './open-options.ts'
+import { type Command, type ExitCode, type Input, UsageError } from './command.ts'
 import { formatTable, printJson, styled } from './print.ts'
+import { teamOptions } from './team-input.ts'
+import { openTeamBackend } from './team-store.ts'
 
 /** Runs SQL with the rights of the database's owner; a folder that another process holds is asked through that process. */
 export const dbQuery: Command = {
@@ -13,13 +13,13 @@ export const dbQuery: Command = {
     'troupe db query --json "select key, value from system_config" | jq',
     'troupe db query - < report.sql',
   ],
-  options: storeOptions,
+  options: teamOptions,
   words: 1,
   async run(input: Input): Promise<ExitCode> {
     const [word] = input.words
     const sql = word === '-' ? await text(process.stdin) : word
     if (!sql?.trim()) throw new UsageError('db query: the SQL is missing')
-    const backend = await openBackend(openOptions(input))
+    const backend = await openTeamBackend(input)
     try {
       const { columns, rows } = await backend.query(sql)
       if (input.options.json) printJson(rows.map((row) => Object.fromEntries(columns.map((column, at) => [column, row[at]]))))

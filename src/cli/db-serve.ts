@@ -1,21 +1,22 @@
 import { once } from 'node:events'
 import { openEmbedded } from '../store/embedded.ts'
 import { readMigrations } from '../store/migrate.ts'
-import { defaultFolder } from '../store/open.ts'
 import { storeError } from '../store/store-error.ts'
 import { storeTarget } from '../store/target.ts'
-import { type Command, type ExitCode, type Input, storeOptions, UsageError } from './command.ts'
+import { type Command, type ExitCode, type Input, UsageError } from './command.ts'
 import { printJson, styled } from './print.ts'
+import { storeSettings, teamOptions } from './team-input.ts'
 
 /** Offers the embedded database as a Supabase API on this machine, until it is told to stop. */
 export const dbServe: Command = {
   summary: 'serve the embedded database as a Supabase API on 127.0.0.1',
-  usage: '[--port 54321] [--folder <path>] [--json]',
+  usage: '[--port 54321] [--config <file>] [--folder <path>] [--json]',
   examples: ['troupe db serve', 'SUPABASE_SERVICE_KEY=sb_secret_… troupe db serve --port 8000'],
-  options: { ...storeOptions, port: { type: 'string', value: '<port>', help: 'where to listen (default 54321; 0: any free port)' } },
-  async run({ options, env }: Input): Promise<ExitCode> {
+  options: { ...teamOptions, port: { type: 'string', value: '<port>', help: 'where to listen (default 54321; 0: any free port)' } },
+  async run(input: Input): Promise<ExitCode> {
+    const { options, env } = input
     const port = parsePort(options.port)
-    const folder = String(options.folder ?? defaultFolder)
+    const { folder } = await storeSettings(input)
     const target = storeTarget({ SUPABASE_SERVICE_KEY: env.SUPABASE_SERVICE_KEY })
     const given = target.kind === 'embedded' ? target.key : undefined
     const stop = Promise.race(['SIGINT', 'SIGTERM'].map((signal) => once(process, signal)))

@@ -1,18 +1,19 @@
 import { explained, storeTrouble } from '../core/troubles.ts'
-import { openBackend, storeOver } from '../store/open.ts'
+import { storeOver } from '../store/open.ts'
 import { readSummary, type Summary } from '../store/summary.ts'
-import { type Command, type ExitCode, type Input, storeOptions } from './command.ts'
-import { openOptions } from './open-options.ts'
+import type { Command, ExitCode, Input } from './command.ts'
 import { printJson, styled } from './print.ts'
+import { teamOptions } from './team-input.ts'
+import { openTeamBackend } from './team-store.ts'
 
 /** Opens the store and prints what is there: the first thing to look at when something is wrong. */
 export const dbStatus: Command = {
   summary: 'print which store is in use, its schema and its tables',
-  usage: '[--folder <path>] [--json]',
+  usage: '[--config <file>] [--folder <path>] [--json]',
   examples: ['troupe db status', 'troupe db status --json'],
-  options: storeOptions,
+  options: teamOptions,
   async run(input: Input): Promise<ExitCode> {
-    const backend = await openBackend(openOptions(input))
+    const backend = await openTeamBackend(input)
     await using store = storeOver(backend)
     const health = await store.health()
     const state = { store: backend.kind, where: backend.where, health }

@@ -3,6 +3,7 @@ import { ActorError } from '../core/errors.ts'
 import type { Config } from '../sources/schema.ts'
 import type { EmbeddedEvent } from '../store/embedded.ts'
 import { type Backend, openBackend } from '../store/open.ts'
+import { type StoreTarget, storeTarget } from '../store/target.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
@@ -33,6 +34,11 @@ export async function openConfigured(
   const backend = await openBackend({ env: narrowed(config.kind, env), folder, onEvent })
   if (backend.kind === 'embedded') await backend.migrate()
   return backend
+}
+
+/** Which store that is. */
+export function configuredTarget({ kind }: Config['store'], env: Environment): StoreTarget {
+  return storeTarget(narrowed(kind, env))
 }
 
 /** The environment without what points to another kind of store. */

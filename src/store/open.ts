@@ -37,7 +37,7 @@ export interface Backend extends SqlAccess {
   close(): Promise<void>
 }
 
-export const defaultFolder = '.troupe'
+const defaultFolder = '.troupe'
 
 /**
  * Opens what the environment asks for. The embedded store is migrated here, being ours alone. A server is not: several
