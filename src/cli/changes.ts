@@ -21,16 +21,17 @@ export function sortChanges({ teams }: Changes): TeamChanges[] {
   }))
 }
 
-/** One line for each kind of change of each team; none when nothing changes. */
-export function changeLines(teams: readonly TeamChanges[]): string[] {
+/** One line for each kind of change of each team, and one for what has to wait; none when nothing changes. */
+export function changeLines(teams: readonly TeamChanges[], later: Changes['later'] = []): string[] {
   const kinds = [
     ['stop', 'red'],
     ['change', 'yellow'],
     ['start', 'green'],
   ] as const
-  return teams.flatMap(({ team, ...changes }) =>
+  const lines = teams.flatMap(({ team, ...changes }) =>
     kinds.flatMap(([kind, colour]) =>
       changes[kind].length === 0 ? [] : [`${team}  ${styled(colour, kind.padEnd(6))}  ${changes[kind].join(', ')}`],
     ),
   )
+  return later.length === 0 ? lines : [...lines, `${styled('yellow', later.join(', '))}: take effect at the next start of the process`]
 }

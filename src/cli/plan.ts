@@ -10,6 +10,7 @@ import { storeSettings, teamOptions } from './team-input.ts'
 type Plan = {
   readonly pid: number | undefined
   readonly teams: readonly TeamChanges[]
+  readonly later?: readonly string[] | undefined
   readonly documents?: DocumentChanges | undefined
 }
 
@@ -37,7 +38,7 @@ async function makePlans(input: Input): Promise<Plan[]> {
   return await Promise.all(
     processes.map(async ({ address, pid }) => {
       const changes = await call(address, 'plan', {})
-      return { pid, teams: sortChanges(changes), documents: changes.documents }
+      return { pid, teams: sortChanges(changes), later: changes.later, documents: changes.documents }
     }),
   )
 }
@@ -56,9 +57,9 @@ async function wholeTeam(input: Input): Promise<Omit<Plan, 'pid'>> {
   }
 }
 
-function print({ pid, teams, documents }: Plan, isOneOfMany: boolean): void {
+function print({ pid, teams, later, documents }: Plan, isOneOfMany: boolean): void {
   if (pid === undefined) console.log(styled('dim', 'No team runs here, so everything would start:'))
   else if (isOneOfMany) console.log(styled('bold', `process ${pid}`))
-  const lines = changeLines(teams)
+  const lines = changeLines(teams, later)
   console.log([...(lines.length === 0 ? ['Nothing would change.'] : lines), ...documentLines(documents)].join('\n'))
 }

@@ -30,11 +30,11 @@ export const reload: Command = {
 
 async function reloadOne({ address, pid }: Process) {
   const changes = await call(address, 'reload', {})
-  return { pid, teams: sortChanges(changes), documents: changes.documents }
+  return { pid, teams: sortChanges(changes), later: changes.later, documents: changes.documents }
 }
 
-function print({ pid, teams, documents }: Awaited<ReturnType<typeof reloadOne>>, isOneOfMany: boolean): void {
-  const lines = changeLines(teams)
+function print({ pid, teams, later, documents }: Awaited<ReturnType<typeof reloadOne>>, isOneOfMany: boolean): void {
+  const lines = changeLines(teams, later)
   if (isOneOfMany) console.log(styled('bold', `process ${pid}`))
   console.log([...(lines.length === 0 ? ['Nothing has changed.'] : lines), ...documentLines(documents)].join('\n'))
 }

@@ -25,6 +25,8 @@ export type Events = {
   'child:dropped': OfChild
   /** A reload that would not do: what runs stays as it is. */
   'plan:refused': { readonly message: string }
+  /** These sections of the config have changed, and are used from the next start of the process on. */
+  'config:deferred': { readonly sections: readonly string[] }
   /** A document that brings no agent; `runsOn`: the agent that it stood for before runs on as it was. */
   'document:skipped': { readonly id: string; readonly reason: string; readonly runsOn: boolean }
   /** A source beside the config cannot be read: what runs because of it runs on. */

@@ -10,6 +10,7 @@ const levels: Partial<Record<keyof Events, Level>> = {
   'child:quarantined': 'error',
   'team:gaveUp': 'fatal',
   'plan:refused': 'error',
+  'config:deferred': 'warn',
   'document:skipped': 'warn',
   'source:failed': 'error',
   'source:cut': 'warn',
@@ -70,6 +71,8 @@ function words(event: Event): string {
       return `plan of ${event.team}: stop ${listed(event.stop)}, start ${listed(event.start)}`
     case 'plan:refused':
       return `the change is refused, the team stays as it is: ${event.message}`
+    case 'config:deferred':
+      return `${event.sections.join(', ')}: take effect at the next start of the process`
     case 'document:skipped':
       return `skipped: ${event.reason}${event.runsOn ? `; ${event.id} runs on as it was` : ''}`
     case 'source:failed':

@@ -26,6 +26,8 @@ export type Running = {
   arrange(): Promise<void>
   /** Resolves when every agent that this process has is up, waits for its next try, or is parked. */
   up(): Promise<void>
+  /** What a change to this would do. */
+  compare(desired: Desired): Changes
   change(desired: Desired): Promise<Changes>
   restart(id: string, options: { readonly lastGood: boolean }): Promise<void>
   pause(id: string): Promise<void>
@@ -57,6 +59,7 @@ export type RunningOptions = {
 export function createRunning(options: RunningOptions): Running {
   const { versions, launcher, take, saveSupervision, retire, onDown, onTaken, emit, onGiveUp } = options
   let { desired } = options
+  const { config: started } = desired
   /** As it was saved last. */
   const kept = new Map<string, Supervision>()
   /** What came with leases, for the supervisors of their agents. */
@@ -132,7 +135,7 @@ export function createRunning(options: RunningOptions): Running {
   }
 
   async function change(next: Desired): Promise<Changes> {
-    const changes = changesOf(desired, next, versions)
+    const changes = compare(next)
     const gone = holdings.ids().filter((id) => !next.teams.some(({ children }) => children.some((child) => child.id === id)))
     desired = next
     for (const id of [...applied]) if (!next.teams.some((team) => team.id === id)) applied.delete(id)
@@ -140,6 +143,10 @@ export function createRunning(options: RunningOptions): Running {
     await apply()
     for (const id of gone) void giveUp(id)
     return changes
+  }
+
+  function compare(next: Desired): Changes {
+    return changesOf(desired, next, versions, started)
   }
 
   const children = () => root?.which().flatMap((team) => team.children) ?? []
@@ -208,6 +215,7 @@ export function createRunning(options: RunningOptions): Running {
     which: () => root?.which() ?? [],
     arrange: () => serial.run(arrange),
     up,
+    compare,
     change: (next) => serial.run(() => change(next)),
     restart,
     async pause(id) {

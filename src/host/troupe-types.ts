@@ -89,6 +89,8 @@ export interface Changes {
     readonly stop: readonly string[]
     readonly start: readonly string[]
   }>
+  /** Sections of the config that are not what this process started with: they take effect at its next start. */
+  readonly later?: readonly string[] | undefined
   /** Absent where no database of documents is configured. */
   readonly documents?: DocumentChanges | undefined
 }

@@ -8,7 +8,7 @@ import { fileSource, valueSource } from '../sources/file.ts'
 import { withDocuments } from '../sources/with-documents.ts'
 import { startTidying } from '../worker/tidy.ts'
 import { actorFolders } from './actor-files.ts'
-import { changesOf } from './changes.ts'
+import { createDeferredNews } from './deferred-news.ts'
 import { desire } from './desired.ts'
 import { createDocumentNews } from './document-news.ts'
 import { openParts, type Parts } from './parts.ts'
@@ -42,6 +42,7 @@ export function createTroupe(options: TroupeOptions): Troupe {
   let nextReload: NodeJS.Timeout | undefined
   let stopTidying = (): void => {}
   const news = createDocumentNews(emit)
+  const deferred = createDeferredNews(emit)
   // What is wrong was announced.
   const watcher = watchFiles(() => void reload().catch(() => {}))
 
@@ -103,6 +104,7 @@ export function createTroupe(options: TroupeOptions): Troupe {
         const desired = await desireNow(now)
         if (stopping === undefined) news.tell(desired)
         const changes = await now.running.change(desired)
+        deferred.tell(changes)
         watch(now)
         return changes
       } catch (error) {
@@ -155,7 +157,7 @@ export function createTroupe(options: TroupeOptions): Troupe {
     reload,
     async plan() {
       const now = parts()
-      return changesOf(now.running.desired, await desireNow(now), now.versions)
+      return now.running.compare(await desireNow(now))
     },
     async send(to, type, body, options) {
       return parts().outside.send(to, type, body, options)

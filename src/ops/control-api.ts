@@ -88,6 +88,7 @@ const documents = z.object({
 })
 const changes = z.object({
   teams: z.array(z.object({ team: z.string(), stop: ids, start: ids })).readonly(),
+  later: maybe(ids),
   documents: maybe(documents),
 })
 

@@ -74,6 +74,26 @@ test('a faulty change is refused, and what runs stays as it is', async () => {
   expect(incarnations(team)).toEqual(['q-counter 1 running'])
 })
 
+test('what only the next start of the process can change is told, once by a warning and by every plan', async () => {
+  const { team, configure } = await changeable('six', ['{ id: t-relay, type: relay }'])
+  await using _ = team
+  await team.start()
+  const deferred = () => team.seen.flatMap((event) => (event.name === 'config:deferred' ? [event.sections] : []))
+  await configure(['{ id: t-relay, type: relay }', '{ id: t-new, type: relay }\nllm: { concurrency: 2 }\nhttp: { retries: 1 }'])
+  const planned = await team.plan()
+  const reloaded = await team.reload()
+  const again = await team.reload()
+  const change = { team: 'six', stop: [], start: ['t-new'] }
+  expect([planned, reloaded, again, deferred()]).toEqual([
+    { teams: [change], later: ['http', 'llm'] },
+    { teams: [change], later: ['http', 'llm'] },
+    { teams: [], later: ['http', 'llm'] },
+    [['http', 'llm']],
+  ])
+  await configure(['{ id: t-relay, type: relay }'])
+  expect(await team.reload()).toEqual({ teams: [{ team: 'six', stop: ['t-new'], start: [] }] })
+})
+
 test('a paused agent stays paused whatever changes, and answers again once it is resumed', async () => {
   const { team, configure, edit } = await changeable('five', ['{ id: s-counter, type: counter }', '{ id: s-relay, type: relay }'])
   await using _ = team
