@@ -4,11 +4,12 @@ import type { Event } from '../core/events.ts'
 import type { History } from '../core/history.ts'
 import type { Status } from '../core/status.ts'
 import { readSupervision, type Supervision, supervisionOf } from '../core/supervision.ts'
-import type { Result } from '../core/team.ts'
 import { changesOf } from './changes.ts'
 import type { Desired, DesiredTeam } from './desired.ts'
 import { createHoldings, type Holdings, type Taken } from './holdings.ts'
 import type { Launcher } from './launch.ts'
+import { createPauses } from './pauses.ts'
+import { requireDone } from './require-done.ts'
 import { createRoot, type Root } from './root.ts'
 import { createSerial } from './serial.ts'
 import type { ChildView } from './supervisor.ts'
@@ -64,7 +65,7 @@ export function createRunning(options: RunningOptions): Running {
   const kept = new Map<string, Supervision>()
   /** What came with leases, for the supervisors of their agents. */
   let arrived = new Map<string, Supervision>()
-  const paused = new Set<string>()
+  const paused = createPauses()
   const applied = new Set<string>()
   const serial = createSerial()
   const looking = new Set<() => void>()
@@ -102,7 +103,7 @@ export function createRunning(options: RunningOptions): Running {
         for (const look of looking) look()
       },
       onGiveUp,
-      isHeld: (id) => paused.has(id),
+      isHeld: paused.has,
     })
   }
 
@@ -171,7 +172,7 @@ export function createRunning(options: RunningOptions): Running {
   async function giveUp(id: string): Promise<void> {
     await launcher.ended(id)
     if (agents().some((spec) => spec.id === id)) return // it was wanted again in the meantime
-    paused.delete(id)
+    paused.end(id)
     holdings.drop(id)
     await retire(id, desired.stamp)
   }
@@ -197,7 +198,7 @@ export function createRunning(options: RunningOptions): Running {
     else if (!versions.goBack(id, wanted.version)) {
       throw new ActorError('CONFIG_INVALID', `"${id}" has no version to go back to`, { details: { id } })
     }
-    paused.delete(id)
+    paused.end(id)
     const { version, shutdown, startTimeout } = versions.resolve(wanted)
     const isParked = owner.which().some((team) => team.id === wanted.team && team.status === 'quarantined')
     if (version === before && isParked) return requireDone(id, await owner.restart(wanted.team))
@@ -219,22 +220,11 @@ export function createRunning(options: RunningOptions): Running {
     change: (next) => serial.run(() => change(next)),
     restart,
     async pause(id) {
-      const owner = requireRoot(id)
-      const wasPaused = paused.has(id)
-      // Before it is down: a reload on the way there must not start it again.
-      paused.add(id)
-      const result = await owner.pause(id)
-      if (result.kind !== 'done' && !wasPaused) paused.delete(id)
-      requireDone(id, result)
+      requireDone(id, await paused.pause(id, requireRoot(id)))
       onDown(id)
     },
     async resume(id) {
-      if (!paused.has(id)) return
-      const owner = requireRoot(id)
-      paused.delete(id)
-      const result = await owner.restart(id)
-      if (result.kind === 'refused') paused.add(id)
-      requireDone(id, result)
+      if (paused.has(id)) requireDone(id, await paused.resume(id, requireRoot(id)))
     },
     isPaused: (id) => paused.has(id) && children().find((child) => child.id === id)?.status === 'stopped',
     outdated(id) {
@@ -261,15 +251,4 @@ function isThrough(status: Status): boolean {
 
 function isTried({ status, incarnation }: ChildView): boolean {
   return status === 'running' || status === 'waiting' || status === 'quarantined' || (status === 'stopped' && incarnation > 0)
-}
-
-function requireDone(id: string, result: Result): void {
-  if (result.kind === 'done' || result.kind === 'ignored') return
-  if (result.kind === 'failed') {
-    throw new ActorError('START_FAILED', `"${id}" did not start: ${result.exit}${result.detail ? `: ${result.detail}` : ''}`, {
-      details: { id },
-    })
-  }
-  const why = result.kind === 'refused' ? result.why : result.kind
-  throw new ActorError('ACTOR_DOWN', `"${id}" cannot do that now: ${why}`, { details: { id, why } })
 }
