@@ -2,7 +2,9 @@ import { readdir } from 'node:fs/promises'
 import { extname, join } from 'node:path'
 import type { Manifest } from '../core/agent.ts'
 import { ActorError } from '../core/errors.ts'
+import type { JsonText } from '../core/message.ts'
 import { copyVersion, type Version } from './code.ts'
+import type { Probe } from './probe.ts'
 
 /** A version of an actor file, and what it says of itself. */
 export type ActorFile = { readonly version: Version; readonly manifest: Manifest }
@@ -11,7 +13,7 @@ export type LoadFileOptions = {
   readonly root: string
   /** Where copies of code are kept. */
   readonly code: string
-  readonly probe: { manifestOf(file: string): Promise<Manifest> }
+  readonly probe: Pick<Probe, 'manifestOf'>
 }
 
 /** A file name with - or _ is one type. */
@@ -42,11 +44,18 @@ export async function actorFolders(folder: string): Promise<string[]> {
   return [folder, ...entries.filter((entry) => entry.isDirectory()).map(({ parentPath, name }) => join(parentPath, name))]
 }
 
-/** Copies an actor file and loads the copy in a probe thread; MODULE_INVALID naming the file, and its line where there is one. */
-export async function loadActorFile(file: string, { root, code, probe }: LoadFileOptions): Promise<ActorFile> {
+/**
+ * Copies an actor file and loads the copy in a probe thread, which tries the args that it may be started with at the same time;
+ * MODULE_INVALID naming the file, and its line where there is one.
+ */
+export async function loadActorFile(
+  file: string,
+  { root, code, probe }: LoadFileOptions,
+  args: readonly JsonText[] = [],
+): Promise<ActorFile> {
   const version = await copyVersion(file, { root, folder: code })
   try {
-    return { version, manifest: await probe.manifestOf(version.file) }
+    return { version, manifest: await probe.manifestOf(version.file, args) }
   } catch (cause) {
     if (!(cause instanceof ActorError)) throw cause
     // People edit the file, not its copy.

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { ActorError } from '../core/errors.ts'
+import type { JsonText } from '../core/message.ts'
 import { type ActorFile, keyOf, type LoadFileOptions, loadActorFile } from './actor-files.ts'
 
 /** What came of looking for the actor files of some types. */
@@ -11,21 +12,25 @@ export type LoadedTypes = {
 
 type Options = LoadFileOptions & { readonly actors: string }
 
+/** A type that is wanted, and the args of one of its agents, to be tried while its file is loaded. */
+export type WantedType = { readonly type: string; readonly args: JsonText | undefined }
+
 /** Loads the actor file of each type; one that fails holds up no other. */
 export async function loadTypes(
-  types: readonly string[],
+  wanted: readonly WantedType[],
   files: ReadonlyMap<string, readonly string[]>,
   options: Options,
 ): Promise<LoadedTypes> {
   const loaded = new Map<string, ActorFile>()
   const failures = new Map<string, ActorError>()
   // One after the other: a probe is a thread, and a big team may have many types.
-  for (const type of new Map(types.map((one) => [keyOf(one), one])).values()) {
+  for (const [key, same] of Map.groupBy(wanted, ({ type }) => keyOf(type))) {
+    const args = new Set(same.flatMap((one) => one.args ?? []))
     try {
-      loaded.set(keyOf(type), await loadType(type, files, options))
+      loaded.set(key, await loadType(same.at(-1)?.type ?? key, files, options, [...args]))
     } catch (error) {
       if (!(error instanceof ActorError)) throw error
-      failures.set(keyOf(type), error)
+      failures.set(key, error)
     }
   }
   return { loaded, failures }
@@ -41,7 +46,12 @@ export function isAboutName({ details }: ActorError): boolean {
   return details.type !== undefined
 }
 
-async function loadType(type: string, files: ReadonlyMap<string, readonly string[]>, options: Options): Promise<ActorFile> {
+async function loadType(
+  type: string,
+  files: ReadonlyMap<string, readonly string[]>,
+  options: Options,
+  args: readonly JsonText[],
+): Promise<ActorFile> {
   const found = files.get(keyOf(type)) ?? []
   const [file] = found
   if (file === undefined) {
@@ -55,5 +65,5 @@ async function loadType(type: string, files: ReadonlyMap<string, readonly string
   if (found.length > 1) {
     throw new ActorError('MODULE_INVALID', `two actor files for "${type}": ${found.join(' and ')}; remove one`, { details: { type } })
   }
-  return await loadActorFile(file, options)
+  return await loadActorFile(file, options, args)
 }

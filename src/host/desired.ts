@@ -9,7 +9,7 @@ import type { Documents, Skipped, Wanted } from '../sources/source.ts'
 import { actorFiles, keyOf } from './actor-files.ts'
 import { filesFor, isAboutName, type LoadedTypes, loadTypes } from './actor-types.ts'
 import type { Version } from './code.ts'
-import { type DesiredDocuments, findUnfit, keepAgents } from './document-agents.ts'
+import { type DesiredDocuments, findUnfit, issuesOf, keepAgents } from './document-agents.ts'
 import type { Probe } from './probe.ts'
 
 /** A team with everything there is to know to run its agents. */
@@ -57,11 +57,11 @@ export async function desire(wanted: Wanted, options: DesiredOptions, before?: D
   const others = entries.filter(({ settings }) => isOfDocument(settings))
   const mode = modeOf(entries, options.env, documents ? files : new Map())
   const types = await loadTypes(
-    entries.map(({ settings }) => settings.type),
+    entries.map(({ settings }) => ({ type: settings.type, args: isOfDocument(settings) ? undefined : JSON.stringify(settings.args) })),
     files,
     options,
   )
-  requireFit(own, types, where)
+  requireFit(own, types, { where, argFaults: await argFaultsOf(own, types, { where, probe: options.probe }) })
   const unfit = await findUnfit(
     others.map(({ settings, path }) => ({ settings, place: where(path) })),
     types,
@@ -148,17 +148,38 @@ function modeOf(entries: readonly Entry[], env: DesiredOptions['env'], files: Re
 }
 
 /** One error for all that is wrong. */
-function requireFit(entries: readonly Entry[], { loaded, failures }: LoadedTypes, where: Wanted['where']): void {
+function requireFit(
+  entries: readonly Entry[],
+  { loaded, failures }: LoadedTypes,
+  { where, argFaults }: { readonly where: Wanted['where']; readonly argFaults: readonly string[] },
+): void {
   const failed = [...new Map(entries.map((entry) => [keyOf(entry.settings.type), entry])).entries()].flatMap(([type, { path }]) => {
     const failure = failures.get(type)
     return failure === undefined ? [] : [isAboutName(failure) ? placed(failure, where([...path, 'type'])) : failure]
   })
   const faults = entries.flatMap((entry) => faultsOf(entry, loaded.get(keyOf(entry.settings.type))?.manifest, where))
-  const all = [...failed.map(({ message }) => message), ...faults]
+  const all = [...failed.map(({ message }) => message), ...faults, ...argFaults]
   if (all.length === 0) return
   const [first] = failed
   if (first && all.length === 1) throw first
   throw new ActorError(first?.code ?? 'CONFIG_INVALID', all.join('\n'), { ...(first && { cause: first }), details: { faults: all } })
+}
+
+/** What the actors of the entries have against their args. */
+async function argFaultsOf(
+  entries: readonly Entry[],
+  { loaded }: LoadedTypes,
+  { where, probe }: { readonly where: Wanted['where']; readonly probe: Probe },
+): Promise<string[]> {
+  const faults: string[] = []
+  for (const [type, ofType] of Map.groupBy(entries, ({ settings }) => keyOf(settings.type))) {
+    const file = loaded.get(type)?.version.file
+    if (file === undefined) continue
+    const all = ofType.map(({ settings }) => settings)
+    const issues = await issuesOf(file, all, probe)
+    faults.push(...ofType.flatMap(({ path }, index) => (issues[index] ?? []).map((issue) => `${where([...path, 'args'])}: ${issue}`)))
+  }
+  return faults
 }
 
 function placed({ code, message }: ActorError, at: string): ActorError {

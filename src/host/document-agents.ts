@@ -38,18 +38,23 @@ export async function findUnfit(
       unfit.push(...ofType.map((one) => skip(one, failures.get(type)?.message ?? `"${type}" cannot be loaded`)))
       continue
     }
-    const issues = await issuesOf(file, ofType, probe)
+    const all = ofType.map(({ settings }) => settings)
+    const issues = await issuesOf(file, all, probe)
     unfit.push(...ofType.flatMap((one, index) => (issues[index]?.length ? [skip(one, issues[index].join('; '))] : [])))
   }
   return unfit
 }
 
-/** A schema that never ends, or that ends its thread, does so for all documents of that type. */
-async function issuesOf(file: string, given: readonly Given[], probe: DesiredOptions['probe']): Promise<readonly (readonly string[])[]> {
+/** What the schema of a file has against the args of each agent; one that never ends, or that ends its thread, has it against all. */
+export async function issuesOf(
+  file: string,
+  given: readonly Pick<AgentSettings, 'args'>[],
+  probe: DesiredOptions['probe'],
+): Promise<readonly (readonly string[])[]> {
   try {
     return await probe.issuesOf(
       file,
-      given.map(({ settings }) => JSON.stringify(settings.args)),
+      given.map(({ args }) => JSON.stringify(args)),
     )
   } catch (error) {
     if (!(error instanceof ActorError)) throw error

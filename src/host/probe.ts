@@ -13,8 +13,8 @@ const probeFile = new URL('../worker/probe.ts', import.meta.url)
 
 /** What is known of copies of actor files. */
 export type Probe = {
-  /** Throws MODULE_INVALID naming the file and what is wrong with it. */
-  manifestOf(file: string): Promise<Manifest>
+  /** Throws MODULE_INVALID naming the file and what is wrong with it. A thread that is needed for it tries the args as well. */
+  manifestOf(file: string, args?: readonly JsonText[]): Promise<Manifest>
   /** What the file's schema has against each of the args; nothing: it takes them. */
   issuesOf(file: string, args: readonly JsonText[]): Promise<readonly (readonly string[])[]>
 }
@@ -25,12 +25,18 @@ export function createProbe(): Probe {
   /** By file and args, those that were asked for last. */
   let judged = new Map<string, readonly string[]>()
 
-  function manifestOf(file: string): Promise<Manifest> {
+  const keyOf = (file: string, args: JsonText) => createHash('sha256').update(`${file} ${args}`).digest('base64')
+
+  async function ask(probed: Probed): Promise<Manifest> {
+    const { manifest, issues } = accepted(await askThread(probed))
+    for (const [index, one] of probed.args.entries()) judged.set(keyOf(probed.file, one), issues[index] ?? [])
+    return manifest
+  }
+
+  function manifestOf(file: string, args: readonly JsonText[] = []): Promise<Manifest> {
     const found = known.get(file)
     if (found !== undefined) return found
-    const manifest = askThread({ file, args: [] })
-      .then(accepted)
-      .then((answer) => answer.manifest)
+    const manifest = ask({ file, args })
     known.set(file, manifest)
     manifest.catch(() => known.delete(file))
     return manifest
@@ -39,14 +45,10 @@ export function createProbe(): Probe {
   return {
     manifestOf,
     async issuesOf(file, args) {
-      const keyOf = (one: JsonText) => createHash('sha256').update(`${file} ${one}`).digest('base64')
-      const open = [...new Set(args)].filter((one) => !judged.has(keyOf(one)))
-      if (open.length > 0) {
-        const { issues } = accepted(await askThread({ file, args: open }))
-        for (const [index, one] of open.entries()) judged.set(keyOf(one), issues[index] ?? [])
-      }
-      const answers = args.map((one) => judged.get(keyOf(one)) ?? [])
-      if (judged.size > judgedAtMost) judged = new Map(args.map((one, index) => [keyOf(one), answers[index] ?? []]))
+      const open = [...new Set(args)].filter((one) => !judged.has(keyOf(file, one)))
+      if (open.length > 0) await ask({ file, args: open })
+      const answers = args.map((one) => judged.get(keyOf(file, one)) ?? [])
+      if (judged.size > judgedAtMost) judged = new Map(args.map((one, index) => [keyOf(file, one), answers[index] ?? []]))
       return answers
     },
   }

@@ -20,6 +20,11 @@ beforeAll(async () => {
     'saved.ts': `${header}export default defineActor({ persist: true, init: () => 0 })`,
     'same-name.ts': `${header}export default defineActor({})`,
     'same_name.ts': `${header}export default defineActor({})`,
+    'choosy.ts': `${header}const validate = (value: unknown) => {
+  const { edge } = value as { edge?: unknown }
+  return typeof edge === 'number' ? { value: { edge } } : { issues: [{ message: 'expected a number', path: ['edge'] }] }
+}
+export default defineActor({ args: { '~standard': { version: 1, vendor: 'test', validate } } })`,
     'broken.ts': `${header}\nexport default defineActor({ receive: 7 })`,
   }
   for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text)
@@ -63,7 +68,7 @@ test('gives the same version as long as nothing changes, and another for other s
 
 test('names the place of a type without a file, and what there is', async () => {
   expect(await refusal(['{ id: a, type: plane }'])).toBe(
-    'CONFIG_INVALID /team.yaml:4:24: there is no actor file for "plane": expected /plane.ts, found broken, plain, same-name, saved, two-words',
+    'CONFIG_INVALID /team.yaml:4:24: there is no actor file for "plane": expected /plane.ts, found broken, choosy, plain, same-name, saved, two-words',
   )
 })
 
@@ -72,6 +77,14 @@ test('refuses two files for one type, and what cannot be saved', async () => {
     'two actor files for "same-name": /same-name.ts and /same_name.ts; remove one',
   )
   expect(await refusal(['{ id: a, type: saved, durability: async }'])).toMatch(/^CONFIG_INVALID \/team.yaml:4:43: .*persist: true/)
+})
+
+test('refuses args that the actor does not take, of every agent at once, with their places', async () => {
+  const agents = ['{ id: a, type: choosy, args: { edge: high } }', '{ id: b, type: choosy, args: { edge: 1 } }', '{ id: c, type: choosy }']
+  expect(await refusal(agents, { AGENT_MODE: 'plain' })).toContain('AGENT_MODE is "plain"')
+  expect(await refusal(agents)).toBe(
+    'CONFIG_INVALID /team.yaml:4:38: args.edge: found "high", expected a number\n/team.yaml:6:9: args.edge: found nothing, expected a number',
+  )
 })
 
 test('refuses a timeout for a type that the actor has not', async () => {

@@ -67,9 +67,15 @@ test('a faulty change is refused, and what runs stays as it is', async () => {
   await team.start()
   await edit('counter.ts', (text) => `${text}\nexport const x = ]`)
   await expect(team.reload()).rejects.toMatchObject({ code: 'MODULE_INVALID' })
+  await edit('counter.ts', (text) => text.replace('\nexport const x = ]', ''))
   await configure(['{ id: q-counter, type: counter, mailbox: none }'])
   await expect(team.reload()).rejects.toMatchObject({ code: 'CONFIG_INVALID' })
-  expect(team.seen.filter(({ name }) => name === 'plan:refused')).toHaveLength(2)
+  await configure(['{ id: q-counter, type: counter }', '{ id: q-clerk, type: my-agent }'])
+  await expect(team.reload()).rejects.toMatchObject({
+    code: 'CONFIG_INVALID',
+    message: expect.stringContaining('args.agent: found nothing'),
+  })
+  expect(team.seen.filter(({ name }) => name === 'plan:refused')).toHaveLength(3)
   expect(await team.ask('q-counter', 'add', 1)).toBe(1)
   expect(incarnations(team)).toEqual(['q-counter 1 running'])
 })
