@@ -17,7 +17,8 @@ export async function readPayload(word: string | undefined, file: string | undef
     throw new UsageError(`jobs add: beside --file the payload is an object, such as '{"title": "…"}'`)
   }
   const { files = [], ...payload } = given as { readonly files?: unknown }
-  return { ...payload, files: [...(Array.isArray(files) ? files : []), { name: basename(file), text: await readText(file) }] }
+  if (!Array.isArray(files)) throw new UsageError('files: expected a list of { name, text }')
+  return { ...payload, files: [...files, { name: basename(file), text: await readText(file) }] }
 }
 
 async function readText(file: string): Promise<string> {

@@ -35,6 +35,7 @@ test('a payload is JSON, or a file to work on', async () => {
   ])
   const wrong: [string | undefined, string][] = [
     ['[1]', diff],
+    ['{"files": {"name": "a"}}', diff],
     [undefined, join(folder.path, 'none.diff')],
     [undefined, await put('image.png', Buffer.from([0xff, 0xfe, 0]))],
     [undefined, await put('long.txt', 'x'.repeat(700_001))],
@@ -42,6 +43,7 @@ test('a payload is JSON, or a file to work on', async () => {
   const errors = await Promise.all(wrong.map(([word, path]) => readPayload(word, path).catch((error: Error) => error.message)))
   expect(errors).toEqual([
     expect.stringContaining('is an object'),
+    'files: expected a list of { name, text }',
     expect.stringContaining('ENOENT'),
     expect.stringContaining('is no text'),
     expect.stringContaining('at most 700000'),
