@@ -30,7 +30,7 @@ export function describeJob(job: Job, waits: string | undefined, now: number): s
     ['id', id],
     ['status', statusText(job, now)],
     ['waits for', waits],
-    ['made by', `${created_by ?? 'nobody known'}, ${moment(Date.parse(created_at), now)}`],
+    ['made by', `${created_by ?? 'nobody known'}, ${moment(created_at, now)}`],
     ['target', target_agent],
     ['priority', String(priority)],
     ['attempts', `${attempt} of ${max_attempts}`],
@@ -46,6 +46,7 @@ export function describeJob(job: Job, waits: string | undefined, now: number): s
 export function statusText(job: Job, now: number): string {
   const { id, status, assigned_to, assigned_at, lease_expires_at: end, completed_at: ended, dead_reason } = job
   const [who, began, over] = [assigned_to ?? 'nobody known', Date.parse(assigned_at ?? ''), Date.parse(ended ?? '')]
+  const when = moment(ended ?? 'at a time that nobody knows', now)
   switch (status) {
     case 'assigned':
     case 'in_progress': {
@@ -54,11 +55,11 @@ export function statusText(job: Job, now: number): string {
       return `${who} has it${Number.isNaN(began) ? '' : ` for ${shortly(now - began)}`}${lost}`
     }
     case 'completed':
-      return `completed by ${who} ${moment(over, now)}${Number.isNaN(began) ? '' : `, in ${shortly(Math.max(0, over - began))}`}`
+      return `completed by ${who} ${when}${Number.isNaN(over - began) ? '' : `, in ${shortly(Math.max(0, over - began))}`}`
     case 'failed':
-      return `failed ${moment(over, now)}: ${reasons[dead_reason ?? ''] ?? dead_reason}\nonce more by: troupe jobs retry ${id}`
+      return `failed ${when}: ${reasons[dead_reason ?? ''] ?? dead_reason}\nonce more by: troupe jobs retry ${id}`
     case 'cancelled':
-      return `cancelled ${moment(over, now)}\nback by: troupe jobs retry ${id}`
+      return `cancelled ${when}\nback by: troupe jobs retry ${id}`
     default:
       return status
   }

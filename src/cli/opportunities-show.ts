@@ -24,10 +24,11 @@ export const opportunitiesShow: Command = {
   },
 }
 
-function describe(one: Opportunity, now: number): string {
+/** All there is to say about one, for people. */
+export function describe(one: Opportunity, now: number): string {
   const { id, market_id, market_question, platform, side, edge, confidence, details, expires_at, research_summary } = one
   const { discovered_by, discovery_method, discovered_at } = one
-  const found = [discovered_by ?? 'nobody known', discovery_method, moment(Date.parse(discovered_at), now)]
+  const found = [discovered_by ?? 'nobody known', discovery_method, moment(discovered_at, now)]
   const lines: readonly (readonly [string, unknown])[] = [
     ['id', id],
     ['market', `${market_id} at ${details.source ?? platform ?? 'polymarket'}`],
@@ -38,7 +39,7 @@ function describe(one: Opportunity, now: number): string {
     ['confidence', confidence],
     ['amount', one.suggested_position === null ? null : `${one.suggested_position} USD`],
     ['found by', found.filter((part) => part !== null).join(', ')],
-    ['expires', expires_at === null ? 'never' : moment(Date.parse(expires_at), now)],
+    ['expires', expires_at === null ? 'never' : moment(expires_at, now)],
     ['status', fateOf(one, now)],
     ['research', research_summary],
   ]

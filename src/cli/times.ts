@@ -11,10 +11,10 @@ export function shortly(ms: number): string {
   return `${Math.round(ms / size)} ${unit}`
 }
 
-/** A moment as people want it: how far it is, and when. */
-export function moment(at: number, now: number): string {
-  const far = at <= now ? `${shortly(now - at)} ago` : `in ${shortly(at - now)}`
-  return `${far}, ${clockTime(at)}`
+/** A moment as people want it: how far it is, and when. A time of the database may be none that a clock has, such as infinity. */
+export function moment(at: number | string, now: number): string {
+  const time = typeof at === 'string' ? Date.parse(at) : at
+  return Number.isNaN(time) ? String(at) : `${since(new Date(time).toISOString(), now)}, ${clockTime(time)}`
 }
 
 /** A moment to the second. */

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { idsLike } from '../../src/cli/id-beginning.ts'
 import { fateOf, type Opportunity, subjectOf } from '../../src/cli/opportunities.ts'
 import { textOf } from '../../src/cli/opportunities-review.ts'
+import { describe } from '../../src/cli/opportunities-show.ts'
 import { plain } from '../../src/cli/print.ts'
 
 const now = Date.parse('2026-11-21T12:00:00Z')
@@ -62,4 +63,15 @@ test('what strangers wrote moves no cursor and turns no line', () => {
   expect(subjectOf(hostile)).toBe('NO "·[2J·31mRain·⏎·dlog·?"')
   expect(plain('Dürre, 雨, 🌧')).toBe('Dürre, 雨, 🌧')
   expect(fateOf(opportunity({ status: 'rejected', reviewed_by: '\u0007x', review_reason: 'a\tb' }), now)).toBe('rejected by ·x : a·b')
+})
+
+test('shows one that never expires, as the database has it', () => {
+  const lines = describe(opportunity({ expires_at: 'infinity' as never, discovered_at: ago(60_000) }), now).split('\n')
+  expect(lines).toEqual(
+    expect.arrayContaining([
+      'expires     infinity',
+      'found by    scanner-main, test, 1 min ago, 2026-11-21 11:59:00 UTC',
+      'side        YES',
+    ]),
+  )
 })
