@@ -4,8 +4,7 @@ import packageJson from '../../package.json' with { type: 'json' }
 import { ActorError, codes } from '../core/errors.ts'
 import { nearest } from '../core/nearest.ts'
 import { explained, storeTrouble, type Trouble } from '../core/troubles.ts'
-import { storeFailureKind } from '../store/store-error.ts'
-import { storeTarget } from '../store/target.ts'
+import { storeFailure } from '../store/store-error.ts'
 import { type Command, type ExitCode, UsageError } from './command.ts'
 import { type Commands, commandHelp, groupHelp } from './help.ts'
 import { styled } from './print.ts'
@@ -50,7 +49,7 @@ export async function main(argv: readonly string[], env: NodeJS.ProcessEnv = pro
     if (existsSync('.env')) process.loadEnvFile('.env')
     return await dispatch(argv, env)
   } catch (error) {
-    return report(error, { isJson: argv.includes('--json'), env })
+    return report(error, { isJson: argv.includes('--json') })
   }
 }
 
@@ -97,10 +96,10 @@ function print(text: string): ExitCode {
 }
 
 /** Says what went wrong, without a stack: what people can act on is in the message. */
-function report(error: unknown, { isJson, env }: { readonly isJson: boolean; readonly env: NodeJS.ProcessEnv }): ExitCode {
+function report(error: unknown, { isJson }: { readonly isJson: boolean }): ExitCode {
   const isKnown = error instanceof ActorError || error instanceof UsageError
   const { code, details } = error instanceof ActorError ? error : { code: isKnown ? 'USAGE' : 'UNEXPECTED', details: {} }
-  const { message, ...known } = explained(troubleIn(error, env), isKnown ? error.message : String((error as Error)?.stack ?? error))
+  const { message, ...known } = explained(troubleIn(error), isKnown ? error.message : String((error as Error)?.stack ?? error))
   const { detail, hint } = { ...known, ...(details as { detail?: string; hint?: string }) }
   if (isJson) console.error(JSON.stringify({ error: { code, message, details } }))
   else console.error([`${styled('red', 'error', process.stderr)} ${message}`, detail, hint && `hint: ${hint}`].filter(Boolean).join('\n'))
@@ -108,10 +107,10 @@ function report(error: unknown, { isJson, env }: { readonly isJson: boolean; rea
 }
 
 /** What the first failure of a hosted store is called. */
-function troubleIn(error: unknown, env: NodeJS.ProcessEnv): Trouble | undefined {
-  const kind = storeFailureKind(error)
+function troubleIn(error: unknown): Trouble | undefined {
+  const { kind, store = '' } = storeFailure(error) ?? {}
   if (kind !== 'unavailable' && kind !== 'denied' && kind !== 'schema') return undefined
-  return storeTrouble(storeTarget(env).kind, kind === 'schema' ? 'unfit' : 'away')
+  return storeTrouble(store, kind === 'schema' ? 'unfit' : 'away')
 }
 
 /** What the operator has to mend: the config or an actor file. */

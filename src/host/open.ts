@@ -46,8 +46,11 @@ function narrowed(kind: Config['store']['kind'], env: Environment): Environment 
   switch (kind) {
     case 'auto':
       return env
-    case 'hosted':
-      return { ...env, ENABLE_SUPABASE: 'true' }
+    case 'hosted': {
+      const demanding = { ...env, ENABLE_SUPABASE: 'true' }
+      storeTarget(demanding, 'store.kind is hosted') // what is missing is told in the config's words
+      return demanding
+    }
     case 'postgres':
       if (!env.DATABASE_URL) throw new ActorError('CONFIG_INVALID', 'store.kind is postgres: expected DATABASE_URL, found none')
       return { ...env, ENABLE_SUPABASE: undefined, SUPABASE_URL: undefined }

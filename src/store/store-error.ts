@@ -1,9 +1,12 @@
 import { ActorError } from '../core/errors.ts'
 import type { FailureKind } from './failure.ts'
+import type { StoreKind } from './store.ts'
 
 /** The `details` of every STORE_FAILED. */
 export interface StoreFailureDetails extends Readonly<Record<string, unknown>> {
   readonly kind: FailureKind
+  /** Which kind of store said so, or did not answer; absent where it was no request to a store. */
+  readonly store?: StoreKind
   /** SQLSTATE, PostgREST's code or '' when nobody answered. */
   readonly code: string
   readonly hint?: string
@@ -25,5 +28,10 @@ export function isTimeout(error: unknown): boolean {
 
 /** What kind of failure an error of the store is; undefined when it is not the store's. */
 export function storeFailureKind(error: unknown): FailureKind | undefined {
-  return error instanceof ActorError && error.code === 'STORE_FAILED' ? (error.details as StoreFailureDetails).kind : undefined
+  return storeFailure(error)?.kind
+}
+
+/** What is known of an error of the store; undefined when it is not the store's. */
+export function storeFailure(error: unknown): StoreFailureDetails | undefined {
+  return error instanceof ActorError && error.code === 'STORE_FAILED' ? (error.details as StoreFailureDetails) : undefined
 }

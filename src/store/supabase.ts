@@ -57,7 +57,7 @@ export function createSupabaseStore<Functions extends FunctionMap, Tables extend
         const signal = limited(attemptTimeout, whole)
         const answer = await build(signal)
         if (!answer.error) return answer.data
-        throw answerError(subject, answer, callOptions.signal?.aborted === true, causes.get(signal))
+        throw answerError({ subject, store: kind }, answer, callOptions.signal?.aborted === true, causes.get(signal))
       },
       { attempts, ...defaults.backoff, signal: whole, isWorthRepeating },
     )
@@ -146,13 +146,19 @@ function keepCauses(fetch: Fetch, causes: WeakMap<AbortSignal, unknown>): Fetch 
   }
 }
 
-function answerError(subject: string, { error, status }: Answer, isAborted: boolean, cause: unknown) {
+interface Asked {
+  readonly subject: string
+  readonly store: StoreKind
+}
+
+function answerError({ subject, store }: Asked, { error, status }: Answer, isAborted: boolean, cause: unknown) {
   const code = error?.code ?? ''
   const kind = isAborted ? 'aborted' : failureKind(status, code)
   const said = status === 0 && cause instanceof Error ? describe(cause) : (error?.message ?? 'no answer')
   const message = `${subject}: ${shorten(said)}${code ? ` (${code})` : ''}`
   const details = {
     kind,
+    store,
     code,
     status,
     function: subject,

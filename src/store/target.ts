@@ -29,14 +29,18 @@ const environment = z.object({
     .optional(),
 })
 
-/** Decides where the store is: hosted, postgres, embedded, in this order. ENABLE_SUPABASE demands or forbids hosted. */
-export function storeTarget(env: Readonly<Record<string, string | undefined>>): StoreTarget {
-  const { SUPABASE_URL: url, SUPABASE_SERVICE_KEY: key, DATABASE_URL: databaseUrl, ENABLE_SUPABASE: isDemanded } = parse(env)
+/**
+ * Decides where the store is: hosted, postgres, embedded, in this order. ENABLE_SUPABASE demands or forbids hosted, and so may
+ * somebody else, who is named then.
+ */
+export function storeTarget(env: Readonly<Record<string, string | undefined>>, demandedBy?: string): StoreTarget {
+  const { SUPABASE_URL: url, SUPABASE_SERVICE_KEY: key, DATABASE_URL: databaseUrl, ENABLE_SUPABASE } = parse(env)
+  const isDemanded = demandedBy === undefined ? ENABLE_SUPABASE : true
   if (isDemanded === false) return { kind: 'embedded', key: url ? undefined : key }
   if (url && key) return { kind: 'hosted', url, key, databaseUrl }
   if (isDemanded) {
     const missing = [url ? '' : 'SUPABASE_URL', key ? '' : 'SUPABASE_SERVICE_KEY'].filter(Boolean).join(' and ')
-    throw notAvailable(`ENABLE_SUPABASE is true: expected SUPABASE_URL and SUPABASE_SERVICE_KEY, found no ${missing}`)
+    throw notAvailable(`${demandedBy ?? 'ENABLE_SUPABASE is true'}: expected SUPABASE_URL and SUPABASE_SERVICE_KEY, found no ${missing}`)
   }
   // Going on with another store would write where nobody looks.
   if (url) throw notAvailable('SUPABASE_URL is set: expected SUPABASE_SERVICE_KEY beside it, found none')

@@ -1,7 +1,7 @@
 import { chmod, mkdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { openFolder } from '../../src/host/open.ts'
+import { configuredTarget, openFolder } from '../../src/host/open.ts'
 import { tempFolder } from '../helpers.ts'
 
 test('makes the folder for its owner only, and takes one that is there', async () => {
@@ -28,4 +28,14 @@ test('a folder that cannot be used is a fault that says what to do', async () =>
   await mkdir(locked)
   await chmod(locked, 0o500)
   await expect(openFolder(locked)).rejects.toMatchObject(invalid(locked))
+})
+
+test('the kind of store that the config names is told by its own name where it is missing', () => {
+  const targetOf = (kind: 'hosted' | 'postgres', env: Record<string, string>) => () => configuredTarget({ kind, folder: '.troupe' }, env)
+  expect(targetOf('hosted', { SUPABASE_URL: 'https://a.supabase.co', ENABLE_SUPABASE: 'false' })).toThrow(
+    /not available: store\.kind is hosted: expected SUPABASE_URL and SUPABASE_SERVICE_KEY, found no SUPABASE_SERVICE_KEY/,
+  )
+  expect(targetOf('postgres', { SUPABASE_URL: 'https://a.supabase.co' })).toThrow(
+    'store.kind is postgres: expected DATABASE_URL, found none',
+  )
 })

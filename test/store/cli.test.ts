@@ -91,7 +91,8 @@ describe('the embedded store', () => {
       troupe(['db', 'query', 'selec 1']),
       troupe(['db', 'status', '--json']),
       troupe(['db', 'migrate']),
-      troupe(['db', 'serve', '--port', '0']),
+      // Half of a hosted store in .env has nothing to do with it.
+      troupe(['db', 'serve', '--port', '0'], { SUPABASE_URL: 'https://a.supabase.co' }),
       troupe(['db', 'reset', '--yes']),
       fetch(`${url}/rest/v1/system_config?select=key&limit=1`, { headers: { apikey: key } }),
     ])

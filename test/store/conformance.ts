@@ -113,7 +113,15 @@ export function testStore(open: () => Promise<Backend>): void {
     test('are STORE_FAILED with what the database said', async () => {
       const { details, message, cause } = await failure(store.call('test_insert', { p_id: 1, p_raise: 'PT409' }))
       expect({ details, message, cause }).toEqual({
-        details: { kind: 'conflict', code: 'PT409', status: 409, function: 'test_insert', hint: 'the hint', detail: 'the detail' },
+        details: {
+          kind: 'conflict',
+          store: store.kind,
+          code: 'PT409',
+          status: 409,
+          function: 'test_insert',
+          hint: 'the hint',
+          detail: 'the detail',
+        },
         message: 'test_insert: as asked (PT409)',
         cause: expect.objectContaining({ message: 'as asked' }),
       })
