@@ -48,7 +48,8 @@ function read<Value>(schema: z.ZodType<Value>, body: string, { pid }: ControlAdd
   try {
     return schema.parse(JSON.parse(body))
   } catch (cause) {
-    throw new ActorError('STOPPED', `Process ${pid} answers in a way that this version of the command does not know: restart it`, { cause })
+    const message = `Process ${pid} answers in a way that this version of the command does not know: restart it`
+    throw new ActorError('STOPPED', message, { cause, details: { pid } })
   }
 }
 

@@ -15,6 +15,8 @@ type Registered = Pick<z.output<(typeof relations)['v_agent_dashboard']>, 'agent
 export interface Takers {
   readonly folder: string
   readonly isRunning: boolean
+  /** Why others, which are there, do not answer: any of their agents may take jobs. */
+  readonly silent: readonly string[]
   readonly agents: readonly Pick<Agent, 'id' | 'type' | 'status' | 'says'>[]
   readonly jobTypes: ReadonlyMap<string, readonly string[]>
   readonly known: readonly Registered[]
@@ -26,7 +28,8 @@ const shown = 3
 export async function findTakers(store: Store | undefined, folder: string, jobs: readonly Job[]): Promise<Takers | undefined> {
   if (!jobs.some(({ status }) => status === 'pending')) return undefined
   const [team, known] = await Promise.all([findTeam(folder), store?.read('v_agent_dashboard', {}, { limit: 1_000 }) ?? []])
-  return { folder, isRunning: team.processes.length > 0, agents: mergeAgents(team), jobTypes: await jobTypesOf(team), known }
+  const silent = team.silent.map(({ message }) => message)
+  return { folder, isRunning: team.processes.length > 0, silent, agents: mergeAgents(team), jobTypes: await jobTypesOf(team), known }
 }
 
 /** The job types that each agent type takes, by one agent of each. */
@@ -47,7 +50,8 @@ export function waitsFor(job: Job, takers: Takers | undefined, now: number): str
   return job.target_agent === null ? waitsForAnyone(job, takers) : waitsForTarget(job.target_agent, job, takers)
 }
 
-function waitsForAnyone({ job_type: type }: Pick<Job, 'job_type'>, { folder, isRunning, agents, jobTypes, known }: Takers): string {
+function waitsForAnyone({ job_type: type }: Pick<Job, 'job_type'>, takers: Takers): string {
+  const { folder, isRunning, silent, agents, jobTypes, known } = takers
   const able = agents.filter((agent) => jobTypes.get(agent.type)?.includes(type))
   if (able.length > 0) {
     const free = able.find((agent) => hindranceOf(agent) === undefined)
@@ -56,7 +60,8 @@ function waitsForAnyone({ job_type: type }: Pick<Job, 'job_type'>, { folder, isR
     return `${why.join('; ')}${able.length > shown ? `; and ${able.length - shown} more` : ''}`
   }
   const others = known.some((one) => one.health_status === 'healthy' && !agents.some(({ id }) => id === one.agent_id))
-  const elsewhere = others ? '; agents that run elsewhere may take it' : ''
+  const elsewhere = [...silent, ...(others ? ['agents that run elsewhere may take it'] : [])].map((text) => `; ${text}`).join('')
+  if (!isRunning && silent.length > 0) return `an agent that takes ${type}: none is known here${elsewhere}`
   if (!isRunning) return `an agent that takes ${type}: no team runs in ${folder} (npm start)${elsewhere}`
   const near = nearest(type, [...jobTypes.values()].flat())
   return `an agent that takes ${type}: none of those that run here does${near === undefined ? '' : `; did you mean ${near}?`}${elsewhere}`

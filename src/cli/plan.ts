@@ -3,7 +3,7 @@ import type { Command, ExitCode, Input } from './command.ts'
 import { call } from './connect.ts'
 import { type DocumentChanges, documentLines } from './document-lines.ts'
 import { printJson, styled } from './print.ts'
-import { findTeam } from './team.ts'
+import { findTeam, printSilent, silentAsJson, type Team } from './team.ts'
 import { storeSettings, teamOptions } from './team-input.ts'
 
 /** What one process would do; without a pid: the process that does not run yet. */
@@ -25,15 +25,19 @@ export const plan: Command = {
   ],
   options: teamOptions,
   async run(input: Input): Promise<ExitCode> {
-    const plans = await makePlans(input)
-    if (input.options.json) printJson({ plans })
-    else for (const one of plans) print(one, plans.length > 1)
+    const team = await findTeam((await storeSettings(input)).folder)
+    const plans = await makePlans(input, team)
+    if (input.options.json) printJson({ plans, ...(team.silent.length > 0 && { silent: silentAsJson(team) }) })
+    else {
+      for (const one of plans) print(one, plans.length > 1)
+      printSilent(team)
+    }
     return 0
   },
 }
 
-async function makePlans(input: Input): Promise<Plan[]> {
-  const { processes } = await findTeam((await storeSettings(input)).folder)
+async function makePlans(input: Input, { processes, silent }: Team): Promise<Plan[]> {
+  if (processes.length === 0 && silent[0]) throw silent[0]
   if (processes.length === 0) return [{ pid: undefined, ...(await wholeTeam(input)) }]
   return await Promise.all(
     processes.map(async ({ address, pid }) => {

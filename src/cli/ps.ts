@@ -1,6 +1,6 @@
 import type { Command, ExitCode, Input } from './command.ts'
 import { formatTable, printJson, styled } from './print.ts'
-import { mergeAgents, type Process, requireTeam, type Team } from './team.ts'
+import { mergeAgents, type Process, requireTeam, silentAsJson, type Team } from './team.ts'
 import { storeSettings, teamOptions } from './team-input.ts'
 
 /** Shows every agent of every process that shares the folder. */
@@ -20,7 +20,7 @@ export const ps: Command = {
 
 function asJson(team: Team) {
   const processes = team.processes.map(({ pid, status }) => ({ pid, ...status }))
-  return { agents: mergeAgents(team), processes, silent: team.silent.map(({ message, details }) => ({ pid: details.pid, message })) }
+  return { agents: mergeAgents(team), processes, silent: silentAsJson(team) }
 }
 
 const megabyte = 2 ** 20

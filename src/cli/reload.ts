@@ -3,7 +3,7 @@ import type { Command, ExitCode, Input } from './command.ts'
 import { call } from './connect.ts'
 import { documentLines } from './document-lines.ts'
 import { printJson, styled } from './print.ts'
-import { type Process, requireTeam } from './team.ts'
+import { type Process, printSilent, requireTeam, silentAsJson } from './team.ts'
 import { storeSettings, teamOptions } from './team-input.ts'
 
 /** Makes the running team what its config and its actor files say now. */
@@ -14,17 +14,20 @@ export const reload: Command = {
   notes: [
     'A running team watches its files and does this by itself. A faulty change leaves everything as it is: it is told here, with exit code 2.',
     'Documents of MongoDB are read, too. When they cannot be, their agents stay as they are, and the exit code is 1.',
+    'A process that does not answer is named, and the exit code is 1.',
   ],
   options: teamOptions,
   async run(input: Input): Promise<ExitCode> {
-    const { processes } = await requireTeam((await storeSettings(input)).folder)
+    const team = await requireTeam((await storeSettings(input)).folder)
+    const { processes } = team
     const outcomes = await Promise.allSettled(processes.map(reloadOne))
     const done = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []))
     if (!input.options.json) for (const one of done) print(one, processes.length > 1)
+    if (!input.options.json) printSilent(team)
     const failure = outcomes.find((outcome) => outcome.status === 'rejected')
     if (failure) throw failure.reason
-    if (input.options.json) printJson({ reloads: done })
-    return done.some(({ documents }) => documents?.kind === 'failed') ? 1 : 0
+    if (input.options.json) printJson({ reloads: done, ...(team.silent.length > 0 && { silent: silentAsJson(team) }) })
+    return team.silent.length > 0 || done.some(({ documents }) => documents?.kind === 'failed') ? 1 : 0
   },
 }
 

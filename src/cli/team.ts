@@ -3,6 +3,7 @@ import { nearest } from '../core/nearest.ts'
 import { type ControlAddress, findAddresses, removeAddress } from '../ops/control-address.ts'
 import type { Result } from '../ops/control-api.ts'
 import { call, isGone } from './connect.ts'
+import { styled } from './print.ts'
 
 /** A running process of a team, and what it says of itself. */
 export type Process = Result<'look'> & { readonly address: ControlAddress }
@@ -48,10 +49,25 @@ export function holderOf(team: Team, id: string): Process {
   const holder = knowing.find(({ agents }) => agents.some((agent) => agent.id === id && agent.status !== 'standby')) ?? knowing[0]
   if (holder) return holder
   const known = idsIn(team)
+  const [silent] = team.silent
+  if (silent) {
+    const message = `"${id}" is in no process that answers. ${team.silent.map((one) => one.message).join('. ')}`
+    throw new ActorError(silent.code, message, { cause: silent, details: { id, known } })
+  }
   if (known.length === 0) throw new ActorError('STOPPED', 'The team does not run yet: it has no agents so far', { details: { id } })
   throw new ActorError('ACTOR_NOT_FOUND', `Agent not registered: there is no "${id}" in the running team, only ${known.join(', ')}`, {
     details: { id, known, ...suggestion(id, known) },
   })
+}
+
+/** Those that do not answer, for programs. */
+export function silentAsJson({ silent }: Team): { readonly pid: unknown; readonly message: string }[] {
+  return silent.map(({ message, details }) => ({ pid: details.pid, message }))
+}
+
+/** Says of those that do not answer that their part is missing. */
+export function printSilent({ silent }: Team): void {
+  for (const { message } of silent) console.error(styled('yellow', message, process.stderr))
 }
 
 /** The hint for a name that is mistyped. */

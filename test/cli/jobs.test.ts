@@ -24,7 +24,7 @@ function takers(agents: Takers['agents'], more: Partial<Takers> = {}): Takers {
     ['reviewer', ['code_review']],
     ['clerk', ['write_card']],
   ])
-  return { folder: '.troupe', isRunning: true, agents, jobTypes, known: [], ...more }
+  return { folder: '.troupe', isRunning: true, silent: [], agents, jobTypes, known: [], ...more }
 }
 const known = (agent_id: string, health_status: 'healthy' | 'stale', blocked_reason: string | null = null) => [
   { agent_id, health_status, blocked_reason, minutes_since_heartbeat: 9 },
@@ -37,6 +37,7 @@ test('says what a pending job waits for', () => {
     [{}, takers([], { isRunning: false })],
     [{}, takers([agent('c', 'running', undefined, 'clerk')], { jobTypes: new Map([['clerk', ['write_card']]]) })],
     [{ job_type: 'write_crad' }, takers([], { known: known('x', 'healthy') })],
+    [{}, takers([], { isRunning: false, silent: ['Process 7 did not answer'] })],
     [{}, takers([blocked, agent('r-2')])],
     [{}, takers([blocked, agent('r-2', 'paused'), agent('r-3', 'quarantined'), agent('r-4', 'waiting')])],
     [{ target_agent: 'r-1' }, takers([blocked, agent('r-2')])],
@@ -52,6 +53,7 @@ test('says what a pending job waits for', () => {
     'an agent that takes code_review: no team runs in .troupe (npm start)',
     'an agent that takes code_review: none of those that run here does',
     'an agent that takes write_crad: none of those that run here does; did you mean write_card?; agents that run elsewhere may take it',
+    'an agent that takes code_review: none is known here; Process 7 did not answer',
     'an agent to be free, such as r-2',
     'r-1, which is blocked: no key; r-2, which is paused, until: troupe resume r-2; r-3, which is in quarantine: troupe why r-3; and 1 more',
     'its target r-1, which is blocked: no key',
