@@ -1,5 +1,6 @@
 import type { Command } from './command.ts'
 import { chooseOptions, treatDead } from './dead-letters.ts'
+import { wakeTeam } from './wake-team.ts'
 
 /** Gives dead letters another life, behind what waits already. */
 export const deadReplay: Command = {
@@ -9,12 +10,15 @@ export const deadReplay: Command = {
   notes: ['One that was dropped comes back too, while it is kept: name its id and --agent.'],
   options: chooseOptions,
   words: Number.POSITIVE_INFINITY,
-  run: (input) =>
-    treatDead(input, {
+  async run(input) {
+    const code = await treatDead(input, {
       command: 'dead replay',
       verb: 'Replay',
       done: 'replayed',
       treat: (store, letters) => store.call('replay_messages', { p_batch: [...letters] }),
       note: () => undefined,
-    }),
+    })
+    await wakeTeam(input)
+    return code
+  },
 }

@@ -14,6 +14,7 @@ import { plainLines, printJson } from './print.ts'
 import { storeSettings, teamOptions } from './team-input.ts'
 import { withStore } from './team-store.ts'
 import { shortly } from './times.ts'
+import { wakeTeam } from './wake-team.ts'
 
 const usualWait = 600_000
 
@@ -49,6 +50,7 @@ export const jobsAdd: Command = {
     const limit = durationFlag(options, 'timeout') ?? usualWait
     const wanted = await readWanted(input)
     const { added, kind, job } = await withStore(input, (store) => addJob(store, wanted))
+    await wakeTeam(input)
     // What is told of it is none of the result's.
     const tell = options.wait ? console.error : console.log
     if (!options.json) tell(`${addedText(added)}\nFollow it: troupe jobs show ${shortId(added.id)}`)

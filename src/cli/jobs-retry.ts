@@ -1,5 +1,6 @@
 import type { Command } from './command.ts'
 import { chooseOptions, treatJobs } from './jobs.ts'
+import { wakeTeam } from './wake-team.ts'
 
 /** Gives dead or cancelled jobs a fresh set of attempts. */
 export const jobsRetry: Command = {
@@ -8,13 +9,16 @@ export const jobsRetry: Command = {
   examples: ['troupe jobs retry 0b6f2f5e-1f6a-4d0e-9a53-3a1f6a1f2b11', 'troupe jobs retry --all --type execute_trade'],
   options: chooseOptions('failed'),
   words: Number.POSITIVE_INFINITY,
-  run: (input) =>
-    treatJobs(input, {
+  async run(input) {
+    const code = await treatJobs(input, {
       command: 'jobs retry',
       verb: 'Retry',
       done: 'will be tried again',
       statuses: ['failed'],
       treat: (store, ids) => store.call('redrive_jobs', { p_batch: ids.map((job_id) => ({ job_id })) }),
       note: () => undefined,
-    }),
+    })
+    await wakeTeam(input)
+    return code
+  },
 }

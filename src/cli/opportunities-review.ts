@@ -6,6 +6,7 @@ import { fateOf, findOpportunity, type Opportunity, reviewerOf, subjectOf, wante
 import { plain, printJson } from './print.ts'
 import { teamOptions } from './team-input.ts'
 import { withStore } from './team-store.ts'
+import { wakeTeam } from './wake-team.ts'
 
 type Decision = 'approved' | 'rejected'
 
@@ -25,7 +26,11 @@ export const opportunitiesApprove: Command = {
   notes: ['Traders wait for it where their config says approval: manual; all limits hold as ever.'],
   options,
   words: 1,
-  run: (input) => review(input, 'approved', 'opportunities approve'),
+  async run(input) {
+    const code = await review(input, 'approved', 'opportunities approve')
+    await wakeTeam(input)
+    return code
+  },
 }
 
 /** Keeps traders from it. */

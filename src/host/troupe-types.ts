@@ -45,6 +45,8 @@ export interface Troupe extends AsyncDisposable {
   reload(): Promise<Changes>
   /** What a reload would do. */
   plan(): Promise<Changes>
+  /** Looks for what others have written to the store now, and not only with the next look. */
+  wake(): void
   /** Sends a message from outside; it is durable once this resolves. */
   send(to: string | null, type: string, body?: unknown, options?: SendOptions): Promise<Sent>
   /** Sends a message from outside and waits for the reply, 30 s unless told. */

@@ -159,6 +159,9 @@ export function createTroupe(options: TroupeOptions): Troupe {
       const now = parts()
       return now.running.compare(await desireNow(now))
     },
+    wake() {
+      parts().engine.hint({ kind: 'anything' })
+    },
     async send(to, type, body, options) {
       return parts().outside.send(to, type, body, options)
     },

@@ -122,6 +122,8 @@ export const operations = {
   restart: { args: agent.extend({ lastGood: z.boolean() }), result: agentView, limit: 10 * minute },
   pause: { args: agent, result: agentView, limit: 10 * minute },
   resume: { args: agent, result: agentView, limit: 10 * minute },
+  /** Only makes things sooner, so nobody waits long for one that is frozen. */
+  wake: { args: z.strictObject({}), result: z.object({}), limit: second },
   send: { args: message.extend({ to: name.nullable() }), result: sent, limit: minute },
   ask: {
     args: message.extend({ to: name, timeout: z.number().positive() }),

@@ -95,6 +95,10 @@ function operatorsOf(troupe: Troupe): Operators {
       await troupe.resume(agent)
       return viewOf(agent)
     },
+    async wake() {
+      troupe.wake()
+      return {}
+    },
     send: ({ to, type, body, ...options }) => troupe.send(to, type, body, options),
     ask: async ({ to, type, body, ...options }) => ({ reply: await troupe.ask(to, type, body, options) }),
   }

@@ -203,6 +203,8 @@ describe('with a team of two processes', () => {
     await first.event('turn:committed', { handled: id })
     const cancel = await troupe('jobs', 'cancel', '--all', '--yes')
     const retry = await project.ask<{ results: unknown[] }>('jobs', 'retry', later.id)
+    // Whoever is free takes it.
+    await Promise.any([first, second].map((team) => team.event('turn:committed', { handled: later.id })))
     const { jobs } = await project.ask<{ jobs: { id: string; status: string; result: unknown }[] }>('jobs', 'list')
     expect([twin.out, cancel.out, retry.results]).toEqual([
       `Job ${later.id} has this key and has not ended: nothing was added.\nFollow it: troupe jobs show ${later.id.slice(0, 8)}\n`,
@@ -210,7 +212,7 @@ describe('with a team of two processes', () => {
       [{ id: later.id, verdict: 'ok' }],
     ])
     expect(jobs.map((job) => [job.id, job.status, job.result])).toEqual([
-      [later.id, 'pending', null],
+      [later.id, 'completed', { card: 'To undefined' }],
       [id, 'completed', { card: 'To you' }],
     ])
   })

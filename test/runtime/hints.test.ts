@@ -1,7 +1,9 @@
 import { once } from 'node:events'
 import { createServer, request } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { main } from '../../src/cli/main.ts'
+import { openControl } from '../../src/ops/control.ts'
 import { nextEvent } from '../helpers.ts'
 import { createRealtimeDouble } from '../store/realtime-double.ts'
 import { type Ground, openGround, teamOn } from './team.ts'
@@ -69,4 +71,28 @@ test('on the hosted store Realtime tells of messages and jobs that others have w
   expect(team.status()).toMatchObject({ isReady: true, store: { kind: 'hosted', where: project.url } })
   await team.stop()
   expect(double.sockets()).toBe(0)
+})
+
+test('what the command line leaves in the store is found at once by the team that runs there', async () => {
+  await using team = teamOn(ground, [{ id: 'woken', type: 'worker' }], { poll })
+  await team.start()
+  await using _ = await openControl(team, ground.folder)
+  const printed: string[] = []
+  using _log = vi.spyOn(console, 'log').mockImplementation((text) => void printed.push(text))
+  const run = (...args: readonly string[]) => main([...args, '--folder', ground.folder, '--json'], {})
+
+  await run('jobs', 'add', 'work', '{"n": 1}')
+  const { id } = JSON.parse(printed.at(-1) ?? '')
+  await team.event('turn:committed', ({ handled }) => handled === id)
+
+  const [job] = await ground.store.call('create_jobs', { p_batch: [{ job_type: 'work', payload: { n: 2 }, delay_ms: 60_000 }] })
+  await ground.store.call('cancel_jobs', { p_batch: [{ job_id: job?.job_id ?? '', reason: 'by mistake' }] })
+  await run('jobs', 'retry', job?.job_id ?? '')
+  await team.event('turn:committed', ({ handled }) => handled === job?.job_id)
+
+  const letter = await team.send('woken', 'nothing')
+  await team.event('message:dead', ({ handled }) => handled === letter.id)
+  team.forget()
+  await run('dead', 'replay', letter.id)
+  await team.event('message:dead', ({ handled }) => handled === letter.id)
 })
