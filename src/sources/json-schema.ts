@@ -18,7 +18,7 @@ if (import.meta.main) {
   const schema = configJsonSchema()
   if (process.argv.includes('--check')) {
     const isFresh = (await readFile(jsonSchemaFile, 'utf8').catch(() => '')) === schema
-    process.stdout.write(`${jsonSchemaFile} is ${isFresh ? 'up to date' : 'stale: run npm run schema'}\n`)
+    process.stdout.write(`${jsonSchemaFile} is ${isFresh ? 'up to date' : 'stale: run npm run schema:config'}\n`)
     process.exitCode = isFresh ? 0 : 1
   } else {
     await writeFile(jsonSchemaFile, schema)

@@ -1,3 +1,4 @@
+import { isAbsolute, relative } from 'node:path'
 import { ActorError } from '../core/errors.ts'
 import { type EmbeddedEvent, openEmbedded } from './embedded.ts'
 import { relations, storeFunctions } from './functions.ts'
@@ -83,7 +84,7 @@ async function embeddedBackend(options: OpenOptions, key: string | undefined, mi
   const schema = latestVersion(migrations)
   return {
     kind: 'embedded',
-    where: `${folder}, ${store.role === 'owner' ? 'served' : `joined through process ${store.holder.pid}`} at ${store.holder.url}`,
+    where: `${shortened(folder)}, ${store.role === 'owner' ? 'served' : `joined through process ${store.holder.pid}`} at ${store.holder.url}`,
     url: store.holder.url,
     key: store.holder.key,
     fetch: store.fetch,
@@ -132,6 +133,12 @@ function overServer(thread: ThreadStore, migrations: readonly Migration[]) {
     },
     close: thread.close,
   }
+}
+
+/** As people would write it. */
+function shortened(folder: string): string {
+  const path = relative(process.cwd(), folder)
+  return path === '' || path.startsWith('..') || isAbsolute(path) ? folder : path
 }
 
 /** The address without user, password and parameters. */

@@ -72,7 +72,7 @@ describe('with a team of two processes', () => {
       ],
     ])
     expect(out).toMatch(/^team +id +type +status +incarnation +mailbox +MB +process +says\n/)
-    expect(out).toContain(`process ${first.pid}  store embedded: `)
+    expect(out).toContain(`process ${first.pid}  store embedded: .troupe, served at `)
     expect(out).toMatch(/not ready: .*lame\n/)
   })
 
