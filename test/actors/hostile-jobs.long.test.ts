@@ -31,8 +31,11 @@ const anybody = (without: string): Jobs => ({
 async function run(actor: string, type: string, jobs: Jobs) {
   await using ground = await openGround()
   await using model = await startModelServer([], { kind: 'status', status: 400 })
-  const options = { actors: join(import.meta.dirname, '../../actors'), env: { LLM_BASE_URL: model.url } }
-  await using team = teamOn(ground, [{ id: actor, type: actor }], options)
+  const agents = [{ id: actor, type: actor }]
+  // Tasks have a lower priority than all else: on a busy machine ten seconds of work may take more than the usual minute.
+  const config = { compute: { timeout: '240s' }, teams: [{ id: 'team', agents }] }
+  const options = { config, actors: join(import.meta.dirname, '../../actors'), env: { LLM_BASE_URL: model.url } }
+  await using team = teamOn(ground, agents, options)
   await team.start()
   const given: { name: string; job: string }[] = []
   for (const [name, [payload]] of Object.entries(jobs)) given.push({ name, job: await give(ground, type, payload) })
