@@ -12,6 +12,8 @@ const folders = ['worker', 'core'] as const
 const shared: ReadonlySet<string> = new Set(['actor.ts', 'core/errors.ts'])
 /** Shells of other versions: a process of one may still run. */
 const kept = 5
+/** Ms in which a thread is needed at once, or not soon. */
+const leisure = 100
 
 /**
  * Writes what each actor's thread begins with, main.ts and all that it imports, as one script into `folder`, unless it is there, and
@@ -73,9 +75,13 @@ const files = {
 ${members.join(',\n')}
 }
 // Of Node itself a thread needs little before its first turn: node:crypto alone takes a tenth of the time in which it comes up.
+// One that stands by loads the rest in its leisure, one that somebody waits for with the first use.
+const later = []
 function lazily(name) {
   let found
-  return new Proxy({}, { get: (_, key) => (found ??= require(name))[key] })
+  const get = () => (found ??= require(name))
+  later.push(get)
+  return new Proxy({}, { get: (_, key) => get()[key] })
 }
 const loaded = {}
 function load(name) {
@@ -85,6 +91,7 @@ function load(name) {
   return loaded[name]
 }
 ${start}
+setTimeout(() => later.forEach((get) => get()), ${leisure}).unref()
 `
 }
 

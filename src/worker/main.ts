@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { flushCompileCache } from 'node:module'
 import { parentPort } from 'node:worker_threads'
 import '../actor.ts' // every actor file imports it: a thread that stands by has it already
@@ -8,9 +7,6 @@ import { createIncarnation } from './incarnation.ts'
 import { logLine } from './log.ts'
 import { createPort } from './port.ts'
 import { startTidying } from './tidy.ts'
-
-/** Ms in which a thread is needed at once, or not soon. */
-const leisure = 100
 
 /** The entry of an actor's thread. It hosts the actors it is told to load; today that is one. */
 function main(host: NonNullable<typeof parentPort>): void {
@@ -42,8 +38,6 @@ function main(host: NonNullable<typeof parentPort>): void {
   host.on('message', (frames: readonly HostFrame[]) => frames.forEach(receive))
   startTidying()
   port.send({ kind: 'up' })
-  // A thread that stands by has the time to load what turns need; one that somebody waits for loads it with the first of them.
-  setTimeout(() => randomUUID(), leisure).unref()
   // The next thread need not compile what this one has.
   flushCompileCache()
 }
