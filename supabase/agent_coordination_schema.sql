@@ -1,4 +1,4 @@
--- The whole schema of Troupe (20261129000400) in one go: paste it into the SQL editor of Supabase, or
+-- The whole schema of Troupe (20261129000410) in one go: paste it into the SQL editor of Supabase, or
 --   psql "$DATABASE_URL" -v ON_ERROR_STOP=1 -f supabase/agent_coordination_schema.sql
 -- Running it again changes nothing, an installation of the original Python system keeps its rows, a failure changes nothing.
 -- Generated from supabase/migrations by `npm run schema`: change those, not this.
@@ -9,8 +9,8 @@ do $$ begin
   set local lock_timeout = '60s';
   perform pg_advisory_xact_lock(128034845061221); -- as `troupe db migrate` does, so that one waits for the other
   if to_regprocedure('public.schema_version()') is not null then
-    if public.schema_version() > '20261129000400' then
-      raise exception 'This database has schema %, this file would take it back to 20261129000400', public.schema_version()
+    if public.schema_version() > '20261129000410' then
+      raise exception 'This database has schema %, this file would take it back to 20261129000410', public.schema_version()
         using hint = 'Take the file of the newer Troupe.';
     end if;
   end if;
@@ -4419,6 +4419,44 @@ do $$ begin perform
 
 notify pgrst, 'reload schema';
 
+-- 20261129000410_late_steps ======================================================================================
+
+-- A request that arrives after its turn is over, because it was given up and repeated while the server stood still, left a step behind
+-- that nobody deletes, or called a function once more: the step that would have told is gone with its turn.
+
+-- Whose steps a call means, and whether it may touch them now: a message's belong to the agent that handles it, until it has its end,
+-- a job's to whoever holds the job. The caller holds the leases in p_held.
+create or replace function troupe.step_owner(p_call jsonb, p_held jsonb, out is_holder boolean, out agent_id text, out message_id uuid)
+language plpgsql set search_path = '' as $$
+declare
+  v_is_over boolean;
+begin
+  is_holder := troupe.is_holder(p_held, p_call ->> 'agent_id', p_call -> 'lease_token');
+  if p_call ->> 'job_id' is null then
+    agent_id := p_call ->> 'agent_id';
+    message_id := (p_call ->> 'message_id')::uuid;
+    -- Locked: the commit that ends it deletes its steps, and must see this one.
+    select d.finished_at is not null into v_is_over from public.agent_deliveries d
+      where d.message_id = step_owner.message_id and d.agent_id = step_owner.agent_id for share;
+    is_holder := is_holder and v_is_over is not true;
+  else
+    agent_id := '';
+    message_id := (p_call ->> 'job_id')::uuid;
+    perform from public.agent_jobs j
+      where j.id = message_id and j.lease_token = (p_call ->> 'job_token')::bigint and j.lease_expires_at is not null for share;
+    is_holder := is_holder and found;
+  end if;
+end $$;
+
+create or replace function public.schema_version() returns text
+language sql immutable set search_path = '' as $$ select '20261129000410' $$;
+
+do $$ begin perform
+  troupe.seal_functions('public', array['schema_version']),
+  troupe.seal_functions('troupe'); end $$;
+
+notify pgrst, 'reload schema';
+
 -- The ledger of the Supabase CLI, so that `supabase db push` and `troupe db migrate` know what is here.
 create schema if not exists supabase_migrations;
 create table if not exists supabase_migrations.schema_migrations (version text not null primary key);
@@ -4449,7 +4487,8 @@ insert into supabase_migrations.schema_migrations (version, name) values
   ('20261129000200', 'release_unsent'),
   ('20261129000210', 'money_of_a_platform'),
   ('20261129000300', 'attempts_taken_back'),
-  ('20261129000400', 'fewer_calls')
+  ('20261129000400', 'fewer_calls'),
+  ('20261129000410', 'late_steps')
 on conflict (version) do nothing;
 grant usage on schema supabase_migrations to service_role;
 grant select on supabase_migrations.schema_migrations to service_role;

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { type Database, freshDatabase } from '../postgres.ts'
-import { hostOf, only, openTransaction, untilBlockedBy } from './host.ts'
+import { hostOf, message, only, openTransaction, untilBlockedBy } from './host.ts'
 
 /** An agent, and a turn of it that saves steps and calls functions. */
 async function turnOf(db: Database) {
@@ -22,6 +22,36 @@ async function claim(db: Database, agent: string, token: number) {
   const job = only(only(answer).jobs)
   return { agent_id: agent, lease_token: token, job_id: job.job_id, job_token: job.lease_token }
 }
+
+describe('what comes after its turn is over', () => {
+  test('is refused, and leaves nothing: its first try may have stood in line while the repeat was answered', async () => {
+    await using db = await freshDatabase()
+    const { n1, token, save, call } = await turnOf(db)
+    const sent = message('b', 'a')
+    await n1.send({ messages: [sent], stamps: { a: token } })
+    const mine = { message_id: sent.id }
+    expect((await save({ ...mine, key: 's', phase: 'start' })).verdict).toBe('ok')
+    const handled = { agent_id: 'a', lease_token: token, message: { id: sent.id, attempts: 0 }, steps: true }
+    expect((await n1.commit({ turns: [handled] })).turns).toMatchObject([{ verdict: 'ok' }])
+    const args = { idempotency_key: 'k1', market_id: 'm', side: 'YES', amount: 2 }
+    const late = [await save({ ...mine, key: 's', phase: 'start' }), await call('reserve_execution', args, mine)]
+    expect(late.map(({ verdict }) => verdict)).toEqual(['stale', 'stale'])
+    expect(await db.sql`select key from public.agent_steps union all select id::text from public.trade_executions`).toEqual([])
+  })
+
+  test('waits for a commit that ends its turn', async () => {
+    await using db = await freshDatabase()
+    const { n1, token, save } = await turnOf(db)
+    const sent = message('b', 'a')
+    await n1.send({ messages: [sent], stamps: { a: token } })
+    const turns = [{ agent_id: 'a', lease_token: token, message: { id: sent.id, attempts: 0 } }]
+    const ending = await openTransaction(db.sql, (host) => host.commit({ turns }))
+    const late = save({ message_id: sent.id, key: 's', phase: 'start' })
+    await untilBlockedBy(db.sql, ending.pid)
+    await ending.end()
+    expect([(await late).verdict, await db.sql`select from public.agent_steps`]).toEqual(['stale', []])
+  })
+})
 
 describe('a step', () => {
   test('is started once and finished once; a later run gets its result', async () => {
