@@ -54,6 +54,11 @@ export async function copyVersion(entry: string, { root, folder }: Options): Pro
 /** Removes the oldest copies, except those in use. */
 export async function pruneVersions(folder: string, { inUse, keep = 20 }: { inUse: ReadonlySet<string>; keep?: number }): Promise<void> {
   const names = (await readdir(folder).catch(() => [])).filter((name) => /^[0-9a-f]{16}$/.test(name) && !inUse.has(name))
+  await keepNewest(folder, names, keep)
+}
+
+/** Removes all of these but the newest. */
+export async function keepNewest(folder: string, names: readonly string[], keep: number): Promise<void> {
   const aged = await Promise.all(names.map(async (name) => ({ name, at: (await stat(join(folder, name))).mtimeMs })))
   const old = aged.sort((a, b) => b.at - a.at).slice(keep)
   await Promise.all(old.map(({ name }) => rm(join(folder, name), { recursive: true, force: true })))

@@ -1,8 +1,9 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, utimes, writeFile } from 'node:fs/promises'
 import { join, posix } from 'node:path'
 import type { transform } from 'sucrase'
 import packageJson from '../../package.json' with { type: 'json' }
+import { keepNewest } from './code.ts'
 
 const source = join(import.meta.dirname, '..')
 const entry = 'worker/main.ts'
@@ -98,7 +99,5 @@ setTimeout(() => later.forEach((get) => get()), ${leisure}).unref()
 
 async function removeOld(folder: string): Promise<void> {
   const names = (await readdir(folder)).filter((name) => /^shell-[0-9a-f]{16}\.cjs$/.test(name))
-  const aged = await Promise.all(names.map(async (name) => ({ name, at: (await stat(join(folder, name))).mtimeMs })))
-  const old = aged.toSorted((a, b) => b.at - a.at).slice(kept + 1)
-  await Promise.all(old.map(({ name }) => rm(join(folder, name), { force: true })))
+  await keepNewest(folder, names, kept + 1)
 }
