@@ -4,6 +4,7 @@ import type { Store } from '../store/store.ts'
 import { takeBatch } from './batch.ts'
 import { bisect } from './bisect.ts'
 import type { Clock } from './clock.ts'
+import { createFlights } from './flights.ts'
 import { isAboutData, type Patience, timeoutsFor } from './patience.ts'
 
 /** A turn on its way to the store. */
@@ -27,6 +28,8 @@ export type Passengers = {
   mark<Given extends OutgoingMessage>(message: Given): Given
   /** Of these receivers (null is everybody) those that take what comes at once. */
   stamps(receivers: ReadonlySet<string | null>): Stamps
+  /** Whether a mailbox wants to take from the table, now or soon. */
+  areDue(): boolean
   refills(): readonly Refill[]
   refilled(asked: readonly Refill[], taken: readonly TakenMessages[]): void
   /** Their call came to nothing. */
@@ -37,7 +40,7 @@ export type Passengers = {
   replied(replies: readonly KnownReply[]): void
 }
 
-/** Everything of this process that changes mailboxes goes through here, one call at a time. */
+/** Everything of this process that changes mailboxes goes through here; of one agent there is one call at a time. */
 export type Outbox = {
   commit(entry: Entry): void
   /** Withdraws what an incarnation has handed over and is not under way. */
@@ -64,21 +67,32 @@ export type OutboxOptions = {
 const limits = { items: 64, bytes: 2 ** 20 } as const
 const recordLimits = { items: 500, bytes: 2 ** 20 } as const
 const mostRecords = 10_000
+/** Commits under way at the same time. Measured: a third brings no more. */
+const mostFlights = 2
+/** A second one is worth its call from so many turns on; until then what comes gathers. */
+const worthACall = limits.items / 2
 
 type Sent = { readonly message: Sending; readonly bytes: number; readonly isWanted: () => boolean; resolve(verdict: SendVerdict): void }
 
-/** Makes the outbox of a process. While one call is under way what comes gathers, and goes with the next one. */
+/**
+ * Makes the outbox of a process. While calls are under way what comes gathers, and goes with the next one. Two commits may be under
+ * way at the same time, about different agents: so one agent's turns keep their order, and the database works while this process
+ * takes up its answers.
+ */
 export function createOutbox({ store, passengers, patience, clock }: OutboxOptions): Outbox {
-  const turns: Entry[] = []
+  let turns: Entry[] = []
   const sends: Sent[] = []
   const records: { readonly message: Sending; readonly bytes: number }[] = []
+  const flights = createFlights()
   const closed = new AbortController()
   const { signal } = closed
   const waiting: (() => void)[] = []
   let phase: 'idle' | 'working' = 'idle'
   let isNudged = false
+  let arrival = Promise.withResolvers<void>()
 
   function wake(): void {
+    arrival.resolve()
     if (phase === 'working' || signal.aborted) return
     phase = 'working'
     // What the same stretch of code hands over goes together.
@@ -86,34 +100,66 @@ export function createOutbox({ store, passengers, patience, clock }: OutboxOptio
   }
 
   async function work(): Promise<void> {
-    while (!signal.aborted && (isNudged || turns.length + sends.length + records.length > 0)) {
-      if (isNudged || turns.length > 0) await commitSome()
-      if (sends.length > 0) await bisect(takeWanted(), sendAll, refuseSend)
-      if (records.length > 0) await bisect(takeBatch(records, recordLimits), recordAll, () => {})
+    while (!signal.aborted && (isNudged || turns.length + sends.length + records.length + flights.size > 0)) {
+      arrival = Promise.withResolvers()
+      if (isNudged || sends.length + records.length > 0 || passengers.areDue()) await goAlone()
+      else if (mayTakeOff()) takeOff()
+      else await Promise.race([flights.landing(), arrival.promise])
     }
     phase = 'idle'
     for (const resolve of waiting.splice(0)) resolve()
   }
 
-  async function commitSome(): Promise<void> {
+  /** Does what must not go beside another call: what is put into mailboxes and what is taken from the table have one order. */
+  async function goAlone(): Promise<void> {
+    await flights.landed()
+    if (isNudged || turns.length > 0) await commitWithPassengers()
+    if (sends.length > 0) await bisect(takeWanted(), sendAll, refuseSend)
+    if (records.length > 0) await bisect(takeBatch(records, recordLimits), recordAll, () => {})
+  }
+
+  function mayTakeOff(): boolean {
+    if (flights.size === 0) return turns.length > 0
+    return flights.size < mostFlights && turns.length >= worthACall && turns.filter(isFree).length >= worthACall
+  }
+
+  function isFree({ turn }: Entry): boolean {
+    return !flights.has(turn.agent_id)
+  }
+
+  function takeOff(): void {
+    const { free = [], held = [] } = Object.groupBy(turns, (entry) => (isFree(entry) ? 'free' : 'held'))
+    const batch = takeBatch(free, limits)
+    turns = [...held, ...free]
+    flights.start(
+      batch.map(({ turn }) => turn.agent_id),
+      () => commitBatch(batch),
+    )
+  }
+
+  async function commitWithPassengers(): Promise<void> {
     isNudged = false
-    const batch = takeBatch(turns, limits).map(marked)
+    const batch = takeBatch(turns, limits)
     const refills = [...passengers.refills()]
     const awaiting = [...passengers.awaiting()]
-    if (batch.length + refills.length + awaiting.length === 0) return
+    if (batch.length + refills.length + awaiting.length > 0) await commitBatch(batch, refills, awaiting)
+  }
+
+  async function commitBatch(taken: readonly Entry[], refills: Refill[] = [], awaiting: string[] = []): Promise<void> {
+    const batch = taken.map(marked)
     const stamps = stampsFor(batch)
     try {
       const call = { turns: batch.map(({ turn }) => turn), stamps, refills, awaiting }
       const answer = await patience.insist(() => store.call('commit_turns', { p_batch: call }, { signal }), signal, 1)
       if (!answer) return
       for (const [index, entry] of batch.entries()) settle(entry, answer.turns[index], stamps)
-      passengers.refilled(refills, answer.refills)
+      if (refills.length > 0) passengers.refilled(refills, answer.refills)
       passengers.replied(answer.replies)
     } catch (error) {
       if (!isAboutData(error)) throw error
       await commitParts(batch)
-      // What is wrong may be in the table, in the mail of one of them.
-      await bisect(passengers.refills(), refillSome, (refill) => passengers.missed([refill]))
+      // What is wrong may be in the table, in the mail of one of them; what they have in hand has changed.
+      if (refills.length > 0) await bisect(passengers.refills(), refillSome, (refill) => passengers.missed([refill]))
     }
   }
 
@@ -198,10 +244,10 @@ export function createOutbox({ store, passengers, patience, clock }: OutboxOptio
   return {
     commit(entry) {
       turns.push(entry)
-      wake()
+      if (phase === 'idle' || turns.length >= worthACall) wake()
     },
     discard(owner) {
-      turns.splice(0, turns.length, ...turns.filter((entry) => entry.owner !== owner))
+      turns = turns.filter((entry) => entry.owner !== owner)
     },
     send(message, isWanted = () => true) {
       const { promise, resolve } = Promise.withResolvers<SendVerdict>()
@@ -228,7 +274,7 @@ export function createOutbox({ store, passengers, patience, clock }: OutboxOptio
       await Promise.race([flush(), late])
       cancel()
       closed.abort()
-      turns.length = 0
+      turns = []
       for (const sent of sends.splice(0)) refuseSend(sent, new Error('The process ends'))
     },
   }

@@ -24,7 +24,7 @@ export type BoxOptions = {
 }
 
 /** The mailboxes of this process. They are filled by commits that name them, and from the table, which is looked at now and then. */
-export type Router = Pick<Passengers, 'mark' | 'stamps' | 'refills' | 'refilled' | 'missed' | 'delivered'> & {
+export type Router = Pick<Passengers, 'mark' | 'stamps' | 'areDue' | 'refills' | 'refilled' | 'missed' | 'delivered'> & {
   open(options: BoxOptions): Box
   has(agent: string): boolean
   /** Puts a message into the memory of an actor here that wants no more than that. False: there is none, or no room. */
@@ -100,10 +100,13 @@ export function createRouter({ clock, nudge, random = Math.random, poll = defaul
     }
   }
 
+  function isDue({ dueAt, mailbox }: Local, now: number): boolean {
+    return (dueAt <= now + together || mailbox.mode === 'spilled') && mailbox.room() > 0
+  }
+
   function refillOf(box: Local, now: number): Refill | undefined {
+    if (!isDue(box, now)) return undefined
     const room = box.mailbox.room()
-    const isDue = box.dueAt <= now + together || box.mailbox.mode === 'spilled'
-    if (!isDue || room === 0) return undefined
     box.dueSince = Number.POSITIVE_INFINITY
     // What is in hand is said each time: an answer that got lost is made good by the next one.
     return { agent_id: box.agent, lease_token: box.token, limit: Math.min(room, largestRefill), have: [...box.hand] }
@@ -159,6 +162,10 @@ export function createRouter({ clock, nudge, random = Math.random, poll = defaul
         if (box?.mailbox.mode === 'memory' && !box.mail) stamps[box.agent] = box.token
       }
       return stamps
+    },
+    areDue() {
+      const now = clock.now()
+      return boxes.values().some((box) => isDue(box, now))
     },
     refills() {
       const now = clock.now()

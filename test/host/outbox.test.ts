@@ -14,6 +14,7 @@ type Batch = { turns: Turn[]; refills?: unknown[]; awaiting?: string[] }
 const noPassengers: Passengers = {
   mark: (message) => message,
   stamps: () => ({}),
+  areDue: () => false,
   refills: () => [],
   refilled() {},
   missed() {},
@@ -100,6 +101,7 @@ describe('group commit', () => {
     let refills = 1
     const asked = { agent_id: 'a', lease_token: 1 }
     const { outbox, add, calls } = over(({ turns }) => ok(turns), {
+      areDue: () => refills > 0,
       refills: () => (refills-- > 0 ? [asked] : []),
       awaiting: () => (calls.length === 0 ? [randomUUID()] : []),
     })
@@ -170,7 +172,7 @@ describe('a call that the database refuses for its data', () => {
         if (refills.length > 0) throw dataError()
         return ok(turns)
       },
-      { refills: () => [{ agent_id: 'x', lease_token: 1 }], missed: (refills) => missed.push(...refills) },
+      { areDue: () => true, refills: () => [{ agent_id: 'x', lease_token: 1 }], missed: (refills) => missed.push(...refills) },
     )
     add('a', 'a1')
     await outbox.flush()
