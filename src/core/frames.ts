@@ -90,11 +90,13 @@ export type HostFrame =
       readonly attempt: number
       readonly priority: Priority
       readonly isBroadcast?: true
+      /** To be run only if this turn is done; else it is let go of. */
+      readonly after?: number
     }
   | { readonly kind: 'answer'; readonly actor: string; readonly call: number; readonly answer: Answer }
   | { readonly kind: 'used'; readonly actor: string; readonly call: number; readonly outcome: UseOutcome }
-  /** Aborts ctx.signal of the running turn. */
-  | { readonly kind: 'abort'; readonly actor: string; readonly code: string; readonly reason: string }
+  /** Aborts ctx.signal of a turn, if it runs still; without a number of whatever runs, and lets go of the turns that wait. */
+  | { readonly kind: 'abort'; readonly actor: string; readonly code: string; readonly reason: string; readonly turn?: number }
   /** Finish what runs, call stop, answer `stopped`. */
   | { readonly kind: 'stop'; readonly actor: string }
   | { readonly kind: 'ping'; readonly at: number }
@@ -110,6 +112,8 @@ export type ThreadFrame =
       readonly kind: 'ended'
       readonly actor: string
       readonly turn: number
+      /** It took so little that waking the thread for it was the greater part. */
+      readonly isQuick?: boolean
       readonly outcome:
         | { readonly kind: 'done'; readonly reply: JsonText; readonly effects: Effects }
         | { readonly kind: 'threw'; readonly error: ErrorData; readonly isFinal: boolean; readonly retryIn?: number }

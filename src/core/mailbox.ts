@@ -30,8 +30,8 @@ export type Mailbox = {
   refilled(more: boolean): void
   /** Something for this agent was left in the table. */
   spill(): void
-  /** Takes the next delivery that may run now. */
-  next(now: number): Delivery | undefined
+  /** Takes the next delivery that may run now, if it fits. */
+  next(now: number, fits?: (delivery: Delivery) => boolean): Delivery | undefined
   /** Takes up to `limit` messages that have expired unhandled; they are dead letters. */
   takeExpired(now: number, limit?: number): Message[]
   /** Puts a message back until `retryAt`; later ones of its sender wait behind it, those of others do not. */
@@ -88,6 +88,10 @@ export function createMailbox({ capacity }: { capacity: number }): Mailbox {
     }
   }
 
+  function headOf(kind: Kind): Delivery {
+    return kind === 'job' ? { kind, job: queues.job[0] as Job } : { kind: 'message', message: queues[kind][0] as Message }
+  }
+
   return {
     get mode() {
       return mode
@@ -120,12 +124,15 @@ export function createMailbox({ capacity }: { capacity: number }): Mailbox {
     spill() {
       mode = 'spilled'
     },
-    next(now) {
+    next(now, fits = () => true) {
       release(now)
       const kind = chooser.choose(preference.filter((one) => queues[one].length > 0))
       if (kind === undefined) return undefined
-      if (kind === 'job') return { kind, job: queues.job.shift() as Job }
-      return { kind: 'message', message: queues[kind].shift() as Message }
+      const delivery = headOf(kind)
+      if (!fits(delivery)) return undefined
+      chooser.chosen(kind)
+      queues[kind].shift()
+      return delivery
     },
     takeExpired(now, limit = Number.POSITIVE_INFINITY) {
       const expired: Message[] = []
@@ -172,12 +179,12 @@ function createChooser() {
     choose(waiting: readonly Kind[]): Kind | undefined {
       const others = waiting.filter((kind) => kind !== run.kind)
       const isTired = run.length >= longestRun && others.length > 0
-      const chosen = isTired ? others.reduce((one, other) => (lastTurn[other] < lastTurn[one] ? other : one)) : waiting[0]
-      if (chosen === undefined) return undefined
+      return isTired ? others.reduce((one, other) => (lastTurn[other] < lastTurn[one] ? other : one)) : waiting[0]
+    },
+    chosen(kind: Kind): void {
       turn += 1
-      lastTurn[chosen] = turn
-      run = { kind: chosen, length: chosen === run.kind ? run.length + 1 : 1 }
-      return chosen
+      lastTurn[kind] = turn
+      run = { kind, length: kind === run.kind ? run.length + 1 : 1 }
     },
   }
 }

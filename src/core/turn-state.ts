@@ -42,6 +42,9 @@ export type Running = {
   readonly abort: Abort | undefined
 }
 
+/** A message that the thread runs once the turn before it is done. */
+export type Handed = { readonly turn: number; readonly delivery: Extract<Delivery, { kind: 'message' }> }
+
 /** Why a running turn was told to end, and when the thread is ended if it does not heed that. */
 export type Abort = { readonly code: AbortCode; readonly killAt: number }
 export type AbortCode = 'TURN_TIMEOUT' | 'STOPPED' | 'LEASE_LOST'
@@ -65,6 +68,12 @@ export type TurnState = {
   /** Of the saved state as the store will have it once everything that ended is committed. */
   readonly version: number
   readonly running: Running | undefined
+  /** What the thread has behind it, in order. */
+  readonly handed: readonly Handed[]
+  /** So many may be handed. */
+  readonly reach: number
+  /** More is handed until there are so many. */
+  readonly isFilling: boolean
   /** Ended, and not known to be committed, in order. */
   readonly ended: readonly TurnCommit[]
   /** Verdicts on an earlier round mean nothing: what it sent is in the present one again, or withdrawn. */
@@ -101,7 +110,7 @@ export type Verdict =
 export type TurnInput =
   | { readonly kind: 'loaded'; readonly effects: Effects }
   | { readonly kind: 'take'; readonly delivery: Delivery }
-  | { readonly kind: 'ended'; readonly turn: number; readonly outcome: Extract<ThreadFrame, { kind: 'ended' }>['outcome'] }
+  | ({ readonly kind: 'ended' } & Pick<Extract<ThreadFrame, { kind: 'ended' }>, 'turn' | 'outcome' | 'isQuick'>)
   | ({ readonly kind: 'call' } & Call)
   | { readonly kind: 'verdict'; readonly turn: number; readonly round: number; readonly verdict: Verdict }
   | { readonly kind: 'pause' | 'resume' }
@@ -120,15 +129,18 @@ export type TurnEffect =
   /** The actor may be told that it runs: its init is committed. */
   | { readonly kind: 'ready' }
   | { readonly kind: 'refuseStart'; readonly error: ErrorData }
-  /** `attempt`: which one it is, from 1. */
-  | { readonly kind: 'run'; readonly turn: number; readonly delivery: Delivery; readonly attempt: number }
+  /** `attempt`: which one it is, from 1; `after`: only if that turn is done. */
+  | { readonly kind: 'run'; readonly turn: number; readonly delivery: Delivery; readonly attempt: number; readonly after?: number }
   | { readonly kind: 'commit'; readonly round: number; readonly records: readonly TurnCommit[] }
   /** Withdraws what was to be committed and is not on its way. */
   | { readonly kind: 'discard' }
   | ({ readonly kind: 'request' } & Call)
-  | { readonly kind: 'abort'; readonly code: AbortCode }
+  /** One turn, or whatever runs or is handed. */
+  | { readonly kind: 'abort'; readonly code: AbortCode; readonly turn?: number }
   | { readonly kind: 'kill' }
   | { readonly kind: 'hold'; readonly message: Message; readonly retryIn: number }
+  /** They were handed, and were not run. */
+  | { readonly kind: 'putBack'; readonly messages: readonly Message[] }
   | { readonly kind: 'threw'; readonly record: TurnCommit }
   | { readonly kind: 'blocked'; readonly reason: string; readonly after: number }
   | { readonly kind: 'unblocked' }
@@ -147,6 +159,9 @@ export function createTurns(policy: Policy, version: number): TurnState {
     next: 1,
     version,
     running: undefined,
+    handed: [],
+    reach: 0,
+    isFilling: true,
     ended: [],
     round: 1,
     refusal: undefined,

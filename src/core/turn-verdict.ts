@@ -75,13 +75,14 @@ function fall(draft: TurnDraft, { records, reason, error }: Fall): void {
   const { phase, running } = draft
   draft.phase = 'closed'
   draft.running = undefined
+  draft.handed = []
   draft.refusal = undefined
   draft.waiting = []
   draft.ended = records
   draft.round += 1
   draft.effects.push({ kind: 'discard' })
   if (records.length > 0) draft.effects.push({ kind: 'commit', round: draft.round, records })
-  if (running?.stage === 'running' && !running.abort) draft.effects.push({ kind: 'abort', code: 'STOPPED' })
+  if (running?.stage === 'running') draft.effects.push({ kind: 'abort', code: 'STOPPED' })
   if (phase === 'loading' && error) draft.effects.push({ kind: 'refuseStart', error })
   if (phase === 'open') draft.effects.push({ kind: 'restart', reason })
 }

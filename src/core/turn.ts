@@ -1,7 +1,8 @@
 import { type Blocked, judgeBlock, judgeFailure } from './attempt.ts'
-import type { Effects, ErrorData } from './frames.ts'
+import type { Effects, ErrorData, ThreadFrame } from './frames.ts'
 import type { Delivery } from './message.ts'
 import { commit, openDraft, requestsWaiting, type TurnDraft } from './turn-draft.ts'
+import { hand, mayBeHanded, mayHand, pace, runHanded, suspectFrom, takeBack } from './turn-handed.ts'
 import {
   type AbortCode,
   type Call,
@@ -16,17 +17,18 @@ import { onVerdict } from './turn-verdict.ts'
 
 /** So many turns may have ended and not be committed. */
 export const aheadLimit = 64
-/** From this many interruptions on, a message runs alone. */
-const suspectFrom = 2
 /** A turn that was told to end has so many ms, then its thread is ended. */
 const patience = 5_000
+
+type ThreadOutcome = Extract<ThreadFrame, { kind: 'ended' }>['outcome']
 
 /** When an input is taken up, in monotonic ms and in ms since 1970, and a number in [0, 1) for the jitter of the waits that it causes. */
 export type Moment = { readonly now: number; readonly wallNow: number; readonly random: number }
 
 /**
  * The turns of one incarnation: what they are after an input, and what the host has to do. One turn runs at a time; it may run
- * while earlier ones are being committed, but nothing that leaves it at once overtakes them.
+ * while earlier ones are being committed, but nothing that leaves it at once overtakes them. Behind a turn the thread may have
+ * messages already, see turn-handed.
  */
 export function reduce(state: TurnState, input: TurnInput, moment: Moment): { state: TurnState; effects: readonly TurnEffect[] } {
   const draft = openDraft(state, moment)
@@ -37,8 +39,16 @@ export function reduce(state: TurnState, input: TurnInput, moment: Moment): { st
 }
 
 /** Whether a delivery may be given now. */
-export function canTake({ phase, isPaused, running, ended }: TurnState): boolean {
-  return phase === 'open' && !isPaused && running === undefined && ended.length < aheadLimit
+export function canTake(state: TurnState): boolean {
+  const { phase, isPaused, running, handed, ended } = state
+  if (phase !== 'open' || isPaused) return false
+  if (running === undefined) return ended.length < aheadLimit
+  return ended.length + handed.length + 1 < aheadLimit && mayHand(state)
+}
+
+/** Whether this is one that may be given now. */
+export function fits({ running, policy }: TurnState, delivery: Delivery): boolean {
+  return running === undefined || mayBeHanded(delivery, policy.maxAttempts)
 }
 
 /** When the next tick is due. */
@@ -114,10 +124,11 @@ function saved(draft: TurnDraft, effects: Effects): Pick<TurnCommit, 'effects' |
 }
 
 function onTake(draft: TurnDraft, delivery: Delivery): void {
-  if (!canTake(draft)) return
+  if (!canTake(draft) || !fits(draft, delivery)) return
   const turn = draft.next
   draft.next += 1
   if (delivery.kind === 'job') return run(draft, turn, delivery, true)
+  if (draft.running) return hand(draft, turn, delivery)
   const { attempts, interruptions } = delivery.message
   if (attempts >= draft.policy.maxAttempts) {
     const reason = interruptions > 0 ? 'poison' : 'attempts_exhausted'
@@ -135,15 +146,23 @@ function run(draft: TurnDraft, turn: number, delivery: Delivery, isCounted: bool
   draft.effects.push({ kind: 'run', turn, delivery, attempt: tried + (isCounted ? 0 : 1) })
 }
 
-function onEnded(draft: TurnDraft, { turn, outcome }: Extract<TurnInput, { kind: 'ended' }>): void {
+function onEnded(draft: TurnDraft, { turn, outcome, isQuick = false }: Extract<TurnInput, { kind: 'ended' }>): void {
   const { running } = draft
   if (running?.turn !== turn || running.stage !== 'running') return
-  const { delivery, isCounted, abort } = running
   draft.running = undefined
-  if (outcome.kind === 'done') {
-    unblock(draft, delivery)
-    return commit(draft, { turn, delivery, isCounted, outcome: 'done', reply: outcome.reply, ...saved(draft, outcome.effects) })
+  if (outcome.kind === 'threw') {
+    onThrew(draft, running, outcome)
+    return takeBack(draft)
   }
+  const { delivery, isCounted } = running
+  unblock(draft, delivery)
+  commit(draft, { turn, delivery, isCounted, outcome: 'done', reply: outcome.reply, ...saved(draft, outcome.effects) })
+  pace(draft, isQuick)
+  runHanded(draft)
+}
+
+function onThrew(draft: TurnDraft, running: Running, outcome: Extract<ThreadOutcome, { kind: 'threw' }>): void {
+  const { turn, delivery, isCounted, abort } = running
   draft.waiting = draft.waiting.filter((call) => call.turn !== turn)
   if (abort?.code === 'LEASE_LOST') return // the job is another's, and nothing of the turn is left
   const { error, isFinal } = outcome
@@ -197,7 +216,7 @@ function onCall(draft: TurnDraft, { call, turn, request }: Call): void {
 }
 
 function onLost(draft: TurnDraft): void {
-  abortRunning(draft, 'LEASE_LOST')
+  if (draft.running?.stage === 'running') draft.effects.push({ kind: 'abort', code: 'LEASE_LOST' })
   close(draft)
   draft.ended = []
   draft.round += 1
@@ -207,6 +226,7 @@ function onLost(draft: TurnDraft): void {
 function close(draft: TurnDraft): void {
   draft.phase = 'closed'
   draft.running = undefined
+  draft.handed = []
   draft.waiting = []
   draft.refusal = undefined
 }
@@ -223,7 +243,7 @@ function abortRunning(draft: TurnDraft, code: AbortCode): void {
   const killAt = code === 'STOPPED' ? Number.POSITIVE_INFINITY : draft.now + patience
   draft.running = { ...running, abort: { code, killAt } }
   draft.waiting = draft.waiting.filter((call) => call.turn !== running.turn)
-  draft.effects.push({ kind: 'abort', code })
+  draft.effects.push({ kind: 'abort', code, turn: running.turn })
 }
 
 function onExpired(draft: TurnDraft, messages: Extract<TurnInput, { kind: 'expired' }>['messages']): void {

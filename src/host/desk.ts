@@ -2,7 +2,7 @@ import { ActorError } from '../core/errors.ts'
 import type { ThreadFrame } from '../core/frames.ts'
 import { createMailbox } from '../core/mailbox.ts'
 import type { Job } from '../core/message.ts'
-import { aheadLimit, canTake, reduce, wakesAt } from '../core/turn.ts'
+import { aheadLimit, canTake, fits, reduce, wakesAt } from '../core/turn.ts'
 import { createTurns, type TurnCommit, type TurnEffect, type TurnInput } from '../core/turn-state.ts'
 import { fromErrorData } from '../worker/error-data.ts'
 import { createAlarm } from './clock.ts'
@@ -62,7 +62,7 @@ export function createDesk(options: DeskOptions): Desk {
     const now = clock.now()
     const messages = mailbox.takeExpired(now, aheadLimit - turns.ended.length)
     if (messages.length > 0) inputs.push({ kind: 'expired', messages })
-    const delivery = messages.length === 0 ? mailbox.next(now) : undefined
+    const delivery = messages.length === 0 ? mailbox.next(now, (next) => fits(turns, next)) : undefined
     if (delivery) inputs.push({ kind: 'take', delivery })
   }
 
@@ -91,11 +91,13 @@ export function createDesk(options: DeskOptions): Desk {
       case 'request':
         return calls.answer(effect)
       case 'abort':
-        return child.post({ kind: 'abort', actor: agent, code: effect.code, reason: abortReasons[effect.code] })
+        return child.post({ ...effect, actor: agent, reason: abortReasons[effect.code] })
       case 'kill':
         return child.kill({ exit: 'hung', detail: 'its turn went on after it was told to end' })
       case 'hold':
         return mailbox.hold(effect.message, clock.now() + effect.retryIn)
+      case 'putBack':
+        return mailbox.put(effect.messages)
       case 'threw':
         return announce.threw(effect.record)
       case 'committed':
@@ -114,9 +116,9 @@ export function createDesk(options: DeskOptions): Desk {
     }
   }
 
-  function run({ turn, delivery, attempt }: Extract<TurnEffect, { kind: 'run' }>): void {
+  function run({ turn, delivery, attempt, after }: Extract<TurnEffect, { kind: 'run' }>): void {
     calls.begin(turn, delivery)
-    const common = { kind: 'turn', actor: agent, turn, attempt } as const
+    const common = { kind: 'turn', actor: agent, turn, attempt, ...(after !== undefined && { after }) } as const
     if (delivery.kind === 'message') {
       const { id, type, body, from, priority, isBroadcast } = delivery.message
       return child.post({ ...common, source: 'message', id, type, body, from, priority, ...(isBroadcast && { isBroadcast }) })
@@ -178,7 +180,7 @@ export function createDesk(options: DeskOptions): Desk {
         return feed({ kind: 'loaded', effects: frame.effects })
       case 'ended':
         uses.end(frame.turn)
-        return feed({ kind: 'ended', turn: frame.turn, outcome: frame.outcome })
+        return feed(frame)
       case 'use':
         return use(frame)
       case 'unuse':

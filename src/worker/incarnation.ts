@@ -18,10 +18,15 @@ type Life =
   | { readonly phase: 'running'; readonly actor: Resident; readonly mail: ReturnType<typeof createMail> }
   | { readonly phase: 'ended' }
 
+/** A turn of less than so many ms is quick. */
+const quick = 1
+
 /** Runs one incarnation of an actor: it loads, handles one thing at a time in the order in which they came, and stops. */
 export function createIncarnation(port: Port, onEnd: () => void) {
   const queue: Work[] = []
   let life: Life = { phase: 'loading' }
+  /** The last turn that is done. */
+  let done = 0
   let current = { turn: 0, abort: createAbort() }
   let isWorking = false
 
@@ -55,9 +60,13 @@ export function createIncarnation(port: Port, onEnd: () => void) {
   }
 
   async function turn(actor: Resident, frame: TurnFrame): Promise<void> {
+    if (frame.after !== undefined && frame.after !== done) return
     current = { turn: frame.turn, abort: createAbort() }
+    const began = performance.now()
     const outcome = await runTurn(actor, frame, current.abort)
-    port.send({ kind: 'ended', actor: frame.actor, turn: frame.turn, outcome })
+    const isQuick = performance.now() - began < quick
+    if (outcome.kind === 'done') done = frame.turn
+    port.send({ kind: 'ended', actor: frame.actor, turn: frame.turn, outcome, ...(isQuick && { isQuick }) })
   }
 
   async function handleMail(mail: ReturnType<typeof createMail>, frame: MailFrame): Promise<void> {
@@ -77,8 +86,9 @@ export function createIncarnation(port: Port, onEnd: () => void) {
     onEnd()
   }
 
-  function abort({ code, reason }: Extract<HostFrame, { kind: 'abort' }>): void {
-    if (!isWorking) return
+  function abort({ code, reason, turn }: Extract<HostFrame, { kind: 'abort' }>): void {
+    if (turn === undefined) done = Number.NaN // nothing follows it any more
+    if (!isWorking || (turn !== undefined && turn !== current.turn)) return
     const error = new ActorError(isCode(code) ? code : 'STOPPED', reason)
     current.abort.abort(error)
     if (life.phase !== 'running') return

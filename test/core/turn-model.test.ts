@@ -5,7 +5,15 @@ import { type Fault, World } from './turn-world.ts'
 
 const op = fc.oneof(
   { weight: 20, arbitrary: fc.record({ do: fc.constant('send' as const), sender: fc.constantFrom('a', 'b', 'c'), isFatal: fc.nat(15) }) },
-  { weight: 30, arbitrary: fc.record({ do: fc.constant('done' as const), times: fc.integer({ min: 1, max: 5 }) }) },
+  {
+    weight: 30,
+    arbitrary: fc.record({
+      do: fc.constant('done' as const),
+      times: fc.integer({ min: 1, max: 5 }),
+      isQuick: fc.nat(4).map((one) => one > 0),
+      isHeard: fc.boolean(),
+    }),
+  },
   {
     weight: 8,
     arbitrary: fc.record({
@@ -42,7 +50,7 @@ const op = fc.oneof(
 )
 
 test('every message ends once, in the order of its sender, whatever happens on the way', () => {
-  const seen = { requests: 0, dead: 0, done: 0, longest: 0 }
+  const seen = { requests: 0, dead: 0, done: 0, longest: 0, handed: 0 }
   fc.assert(
     fc.property(fc.array(op, { maxLength: 150, size: 'max' }), fc.nat(), (ops, start) => {
       let random = start
@@ -57,12 +65,13 @@ test('every message ends once, in the order of its sender, whatever happens on t
             break
           case 'done':
             for (let time = 0; time < one.times; time++) {
-              world.finish('done')
+              world.finish('done', one)
+              if (one.isHeard) world.hear()
               world.take()
             }
             break
           case 'throw':
-            world.finish('threw', one.retryIn, one.isBlocked)
+            world.finish('threw', one)
             break
           case 'call':
             world.call(one.kind)
@@ -88,6 +97,7 @@ test('every message ends once, in the order of its sender, whatever happens on t
           case 'restart':
             world.restart()
         }
+        if (one.do !== 'done') world.hear()
         world.take()
         seen.longest = Math.max(seen.longest, world.state.ended.length)
       }
@@ -97,6 +107,7 @@ test('every message ends once, in the order of its sender, whatever happens on t
       seen.done += done.length
       seen.dead += rows.length - done.length
       seen.requests += world.left.length
+      seen.handed += world.handed
       expect({
         open: rows.filter(({ status }) => status === 'ready').map(({ message }) => message.id),
         written: rows.map(({ status, effects }) => effects - (status === 'done' ? 1 : 0)).filter((difference) => difference !== 0),

@@ -1,7 +1,7 @@
 import type { Effects, Request } from '../../src/core/frames.ts'
 import { createMailbox } from '../../src/core/mailbox.ts'
 import type { Message } from '../../src/core/message.ts'
-import { aheadLimit, canTake, reduce } from '../../src/core/turn.ts'
+import { aheadLimit, canTake, fits, reduce } from '../../src/core/turn.ts'
 import { createTurns, type TurnCommit, type TurnEffect, type TurnInput, type TurnState, type Verdict } from '../../src/core/turn-state.ts'
 
 /** A delivery as the store has it. */
@@ -22,8 +22,12 @@ export type Row = {
 }
 
 type Sent = { incarnation: number; token: number; round: number; record: TurnCommit }
+/** A turn as the thread has it. */
+type Run = { turn: number; id: string; calls: number; after: number | undefined }
 /** What the store says about a batch, besides what its rows say. */
 export type Fault = 'none' | 'lost' | 'full' | 'refused'
+
+type Ending = { readonly retryIn?: number | undefined; readonly isBlocked?: boolean; readonly isQuick?: boolean }
 
 const policy = { maxAttempts: 3, turnTimeout: 1_000 }
 const nothing: Effects = { messages: [], jobs: [], writes: [], timers: [], steps: false }
@@ -44,9 +48,15 @@ export class World {
   #incarnation = 0
   #turns: TurnState
   #mailbox = createMailbox({ capacity: 10_000 })
-  /** On the actor's side: its state in memory, and the turn that runs. */
+  /** So many turns were run that had been handed over before the one in front of them had ended. */
+  handed = 0
+  /** On the actor's side: its state in memory, the turn that runs, those that wait behind it, and the last one that is done. */
   #memory: string[] = []
-  #running: { turn: number; id: string; calls: number } | undefined
+  #running: Run | undefined
+  #waiting: Run[] = []
+  #done = 0
+  /** What the thread has said and the host has not heard. */
+  #said: TurnInput[] = []
   #queue: Sent[] = []
   #isRestarting = false
   #isAlive = true
@@ -89,13 +99,13 @@ export class World {
 
   take(): void {
     while (canTake(this.#turns)) {
-      const delivery = this.#mailbox.next(this.now)
+      const delivery = this.#mailbox.next(this.now, (one) => fits(this.#turns, one))
       if (!delivery) return
       this.#feed({ kind: 'take', delivery })
     }
   }
 
-  finish(how: 'done' | 'threw', retryIn?: number, isBlocked = false): void {
+  finish(how: 'done' | 'threw', { retryIn, isBlocked = false, isQuick = true }: Ending = {}): void {
     if (!this.#running) return
     const { turn, id } = this.#running
     this.#running = undefined
@@ -107,11 +117,19 @@ export class World {
         isFinal: isFatal,
         ...(retryIn !== undefined && { retryIn }),
       } as const
-      return this.#feed({ kind: 'ended', turn, outcome })
+      this.#said.push({ kind: 'ended', turn, outcome })
+      return this.#go()
     }
     this.#memory = [...this.#memory, id]
+    this.#done = turn
     const effects = { ...nothing, state: JSON.stringify(this.#memory) }
-    this.#feed({ kind: 'ended', turn, outcome: { kind: 'done', reply: 'null', effects } })
+    this.#said.push({ kind: 'ended', turn, outcome: { kind: 'done', reply: 'null', effects }, isQuick })
+    this.#go()
+  }
+
+  /** The host hears what the thread has said. */
+  hear(): void {
+    for (let input = this.#said.shift(); input; input = this.#said.shift()) this.#feed(input)
   }
 
   call(kind: 'ask' | 'stepStart' | 'read'): void {
@@ -119,7 +137,7 @@ export class World {
     this.#running.calls += 1
     const { turn, calls } = this.#running
     const request = { kind, key: `${turn}:${calls}` } as unknown as Request
-    this.#feed({ kind: 'call', call: calls, turn, request })
+    this.#said.push({ kind: 'call', call: calls, turn, request })
   }
 
   /** Commits the first turns of those that were handed over. */
@@ -147,8 +165,9 @@ export class World {
   die(cause: 'crashed' | 'interrupted'): void {
     if (!this.#isAlive) return
     this.#isAlive = false
-    this.#running = undefined
     this.#isRestarting = true
+    this.#stop()
+    this.hear()
     this.#feed({ kind: 'exited', cause, error: { name: 'Error', message: 'died' } })
   }
 
@@ -184,6 +203,7 @@ export class World {
       this.pause(false)
       this.take()
       this.finish('done')
+      this.hear()
       this.commit(64, 'none', 0)
       this.restart()
       if (!this.#running && this.#queue.length === 0) this.pass(1_000)
@@ -205,7 +225,9 @@ export class World {
     this.#incarnation += 1
     this.#ownToken = this.#token
     this.#memory = [...this.saved.value]
-    this.#running = undefined
+    this.#stop()
+    this.#done = 0
+    this.#said = []
     this.#isAlive = true
     this.#mailbox = createMailbox({ capacity: 10_000 })
     const turns = createTurns(policy, this.saved.version)
@@ -223,6 +245,21 @@ export class World {
     return state
   }
 
+  #stop(): void {
+    this.#running = undefined
+    this.#waiting = []
+  }
+
+  /** The thread takes up what it may run next. */
+  #go(): void {
+    while (!this.#running && this.#waiting.length > 0) {
+      const next = this.#waiting.shift()
+      if (next?.after !== undefined && next.after !== this.#done) continue
+      if (next?.after !== undefined) this.handed += 1
+      this.#running = next
+    }
+  }
+
   #feed(input: TurnInput): void {
     const { state, effects } = reduce(this.#turns, input, { now: this.now, wallNow: this.now, random: this.#random() })
     this.#turns = state
@@ -233,15 +270,16 @@ export class World {
   #perform(effect: TurnEffect): void {
     switch (effect.kind) {
       case 'run': {
-        if (this.#running) throw new Error('Two turns at once')
+        if (this.#running && effect.after === undefined) throw new Error('Two turns at once')
         if (this.#turns.isPaused) throw new Error('A turn began while the lease was in doubt')
         if (effect.delivery.kind === 'job') throw new Error('There are no jobs here')
         const { id } = effect.delivery.message
         const row = this.rows.get(id)
         if (row && effect.attempt > policy.maxAttempts) throw new Error(`${id} ran too often`)
-        if (row && row.interruptions >= 2 && this.#turns.ended.length > 0) throw new Error(`${id} did not run alone`)
-        this.#running = { turn: effect.turn, id, calls: 0 }
-        return
+        const isAlone = this.#turns.ended.length === 0 && effect.after === undefined
+        if (row && row.interruptions >= 2 && !isAlone) throw new Error(`${id} did not run alone`)
+        if (this.#isAlive) this.#waiting.push({ turn: effect.turn, id, calls: 0, after: effect.after })
+        return this.#go()
       }
       case 'commit':
         for (const record of effect.records)
@@ -257,8 +295,11 @@ export class World {
         return
       }
       case 'abort':
-        this.finish('threw') // it heeds its signal
-        return
+        if (effect.turn !== undefined && effect.turn !== this.#running?.turn) return
+        if (effect.turn === undefined) this.#done = Number.NaN
+        return this.finish('threw') // it heeds its signal
+      case 'putBack':
+        return this.#mailbox.put(effect.messages)
       case 'kill':
         return this.die('crashed')
       case 'hold':
@@ -270,7 +311,7 @@ export class World {
         return
       }
       case 'restart':
-        this.#running = undefined
+        this.#stop()
         this.#isRestarting = true
         return
       case 'threw': {

@@ -41,6 +41,9 @@ class Story {
     const effects = { ...nothing, ...(state !== undefined && { state }) }
     return this.feed({ kind: 'ended', turn, outcome: { kind: 'done', reply: 'null', effects } })
   }
+  quick(turn: number): this {
+    return this.feed({ kind: 'ended', turn, isQuick: true, outcome: { kind: 'done', reply: 'null', effects: nothing } })
+  }
   threw(turn: number, more: { isFinal?: boolean; retryIn?: number; code?: string; details?: object } = {}): this {
     const { isFinal = false, code, details, ...rest } = more
     return this.feed({
@@ -72,7 +75,7 @@ function message(id: string, more: Partial<Message> = {}): Delivery {
 function tell(effect: TurnEffect): string {
   switch (effect.kind) {
     case 'run':
-      return `run ${effect.turn}, attempt ${effect.attempt}`
+      return `run ${effect.turn}, attempt ${effect.attempt}${effect.after === undefined ? '' : `, after ${effect.after}`}`
     case 'commit':
       return `commit ${effect.records
         .map(({ turn, outcome, reason, state, retryIn, isCounted, isTakenBack }) =>
@@ -92,7 +95,9 @@ function tell(effect: TurnEffect): string {
     case 'request':
       return `request ${effect.call}`
     case 'abort':
-      return `abort ${effect.code}`
+      return `abort ${effect.turn === undefined ? 'all ' : ''}${effect.code}`
+    case 'putBack':
+      return `put back ${effect.messages.map(({ id }) => id).join(' ')}`
     case 'hold':
       return `hold ${effect.message.id} ${effect.message.attempts} for ${effect.retryIn}`
     case 'threw':
@@ -151,6 +156,67 @@ describe('running ahead', () => {
   })
 })
 
+describe('handing ahead', () => {
+  /** After a quick turn, with messages for as long as any is taken: one runs, the others are handed. */
+  function quickly(): Story {
+    const story = new Story().take('m1').quick(1).take('m2').take('m3')
+    story.told()
+    return story
+  }
+  const fill = (story: Story) => {
+    for (let id = 0; canTake(story.state); id++) story.take(`x${id}`)
+  }
+
+  test('after quick turns the thread gets more and more behind what runs, up to eight, and more when half of it has run', () => {
+    const story = new Story().take('m1')
+    const counts: number[] = []
+    for (let turn = 1; turn <= 20; turn++) {
+      story.quick(turn).told()
+      fill(story)
+      counts.push(story.told().filter((one) => one.includes('after')).length)
+    }
+    expect(counts).toEqual([1, 2, 3, 5, 0, 0, 0, 4, 0, 0, 0, 4, 0, 0, 0, 4, 0, 0, 0, 4])
+  })
+
+  test('each runs after the one before it, with the limit of time that begins when that has ended', () => {
+    const story = quickly()
+    story.at(700).quick(2)
+    expect([story.told(), story.state.running?.turn, wakesAt(story.state)]).toEqual([['commit 2 done'], 3, 1_700])
+    fill(story)
+    expect(story.told()).toEqual(['run 4, attempt 1, after 3', 'run 5, attempt 1, after 4'])
+  })
+
+  test('a turn that fails takes back what was handed behind it; what runs next follows nothing', () => {
+    const story = quickly().threw(2)
+    expect(story.told()).toEqual(['hold m2 1 for 200', 'threw 2', 'commit 2 retry in 200', 'put back m3'])
+    expect(story.take('m3').told()).toEqual(['run 4, attempt 1'])
+  })
+
+  test('a slow turn is the end of it, a job and a suspect have to be the only ones', () => {
+    const slow = quickly().done(2).done(3).take('m4')
+    expect([canTake(slow.state), canTake(new Story().take('m1').quick(1).job('j').state)]).toEqual([false, false])
+    const story = new Story().take('m1').quick(1).take('m2')
+    story.told()
+    expect(story.job('j').take('m3', { interruptions: 2 }).take('m4', { attempts: 3 }).told()).toEqual([])
+  })
+
+  test('a death is the fault of what ran, not of what was handed', () => {
+    const story = quickly().feed({ kind: 'exited', cause: 'crashed', error })
+    expect(story.told().filter((one) => one.startsWith('commit'))).toEqual(['commit 2 retry in 200'])
+  })
+
+  test('a limit of time ends one turn, a lost lease everything', () => {
+    const late = quickly().at(1_000)
+    const lost = quickly().feed({ kind: 'lost' })
+    expect([late.told(), lost.told()[0]]).toEqual([['abort TURN_TIMEOUT'], 'abort all LEASE_LOST'])
+  })
+
+  test('a stop lets what was handed run, and ends each of it at its time', () => {
+    const story = quickly().feed({ kind: 'drain', abortAt: 100 }).quick(2)
+    expect([canTake(story.state), story.state.running?.turn, story.at(100).told()]).toEqual([false, 3, ['commit 2 done', 'abort STOPPED']])
+  })
+})
+
 describe('a failed attempt', () => {
   test('is tried again with backoff, then the message is dead', () => {
     const story = new Story().take('m').threw(1).take('m', { attempts: 1 }).threw(2).take('m', { attempts: 2 }).threw(3)
@@ -197,7 +263,7 @@ describe('a verdict', () => {
     story.told()
     const told = story.verdict(1, { kind: 'stale', reason: 'state' }).told()
     const late = story.verdict(2, { kind: 'stale', reason: 'follows' }).done(3).told()
-    expect([told, late]).toEqual([['discard', 'abort STOPPED', 'restart state', 'drained'], []])
+    expect([told, late]).toEqual([['discard', 'abort all STOPPED', 'restart state', 'drained'], []])
   })
 
   test('failed counts as thrown; its followers were built on it and are handled again', () => {
@@ -205,7 +271,7 @@ describe('a verdict', () => {
     story.told()
     const told = story.verdict(1, { kind: 'failed', code: '23514', message: 'price -5' }).told()
     expect([told, story.verdict(1).told()]).toEqual([
-      ['threw 1', 'discard', 'commit 1 retry in 200', 'abort STOPPED', 'restart failed'],
+      ['threw 1', 'discard', 'commit 1 retry in 200', 'abort all STOPPED', 'restart failed'],
       ['committed 1', 'drained'],
     ])
   })
@@ -390,7 +456,7 @@ describe('the end', () => {
   test('a lost lease ends everything', () => {
     const story = new Story().take('m1').done(1).take('m2')
     story.told()
-    expect([story.feed({ kind: 'lost' }).told(), story.done(2).told()]).toEqual([['abort LEASE_LOST', 'discard', 'drained'], []])
+    expect([story.feed({ kind: 'lost' }).told(), story.done(2).told()]).toEqual([['abort all LEASE_LOST', 'discard', 'drained'], []])
   })
 
   test('a lost job is told so and leaves nothing', () => {
