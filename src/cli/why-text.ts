@@ -49,7 +49,7 @@ function reasonText({ id, status, until, standby, holder, team, teamStatus }: Wh
     case 'stopped':
       return teamStatus === 'quarantined'
         ? `team ${team} gave up, as its agents ended more often than its budget allows; all of it is tried again by: troupe restart ${id}`
-        : `it ended for good, or a command could not start it; it is tried again by: troupe restart ${id}`
+        : `it ended for good; it is started again by: troupe restart ${id}`
     default:
       return undefined
   }

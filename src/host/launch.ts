@@ -214,7 +214,7 @@ export function createLauncher(options: LauncherOptions): Launcher {
           (watchers.get(id) ?? []).filter((other) => other !== watcher),
         )
         reject(new ActorError('START_TIMEOUT', `"${id}" did not come up within ${limit} ms`, { details: { id, version } }))
-      }, limit)
+      }, limit).unref() // nobody waits for a start that was refused
       return promise.finally(() => clearTimeout(timer))
     },
   }

@@ -2,7 +2,7 @@ import type { AgentSpec } from '../core/agent.ts'
 import type { Result } from '../core/team.ts'
 import type { Root } from './root.ts'
 
-type Owner = Pick<Root<AgentSpec>, 'pause' | 'restart'>
+type Owner = Pick<Root<AgentSpec>, 'pause' | 'renew'>
 
 /** Who is paused in this process, whatever becomes of its lease or its team in the meantime. */
 export function createPauses() {
@@ -20,7 +20,7 @@ export function createPauses() {
     },
     async resume(id: string, owner: Owner): Promise<Result> {
       ids.delete(id)
-      const result = await owner.restart(id)
+      const result = await owner.renew(id)
       if (result.kind === 'refused') ids.add(id)
       return result
     },

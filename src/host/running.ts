@@ -199,11 +199,22 @@ export function createRunning(options: RunningOptions): Running {
       throw new ActorError('CONFIG_INVALID', `"${id}" has no version to go back to`, { details: { id } })
     }
     paused.end(id)
-    const { version, shutdown, startTimeout } = versions.resolve(wanted)
+    const spec = versions.resolve(wanted)
+    const isSame = spec.version === before
     const isParked = owner.which().some((team) => team.id === wanted.team && team.status === 'quarantined')
-    if (version === before && isParked) return requireDone(id, await owner.restart(wanted.team))
+    if (isSame && isParked) return requireDone(id, await owner.restart(wanted.team))
+    await startAgain(spec, async () => (isSame ? requireDone(id, await owner.renew(id)) : serial.run(apply)))
+  }
+
+  async function resume(id: string): Promise<void> {
+    if (!paused.has(id)) return
+    const owner = requireRoot(id)
+    await startAgain(versions.resolve(specOf(id)), async () => requireDone(id, await paused.resume(id, owner)))
+  }
+
+  /** Waits for a start that somebody asked for, and tells of one that fails; it is tried again like any other. */
+  async function startAgain({ id, version, shutdown, startTimeout }: AgentSpec, begin: () => Promise<void>): Promise<void> {
     const up = launcher.settled(id, version, shutdown + startTimeout)
-    const begin = async () => (version === before ? requireDone(id, await owner.renew(id)) : serial.run(apply))
     await Promise.all([up, begin()])
   }
 
@@ -223,9 +234,7 @@ export function createRunning(options: RunningOptions): Running {
       requireDone(id, await paused.pause(id, requireRoot(id)))
       onDown(id)
     },
-    async resume(id) {
-      if (paused.has(id)) requireDone(id, await paused.resume(id, requireRoot(id)))
-    },
+    resume,
     isPaused: (id) => paused.has(id) && children().find((child) => child.id === id)?.status === 'stopped',
     outdated(id) {
       root?.outdated(id)

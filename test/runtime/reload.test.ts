@@ -118,6 +118,18 @@ test('a paused agent stays paused whatever changes, and answers again once it is
   expect(await team.ask('s-counter', 'add', 1)).toBe(2)
 })
 
+test('a resumed agent that cannot start is told to who resumes it, and is tried again like any other', async () => {
+  const { team, edit } = await changeable('seven', ['{ id: u-counter, type: counter, budget: 2, backoff: { first: 10ms } }'])
+  await using _ = team
+  await team.start()
+  await team.pause('u-counter')
+  await edit('counter.ts', (text) => text.replace(/init:.*/, "init() { throw new Error('no luck') },"))
+  await team.reload()
+  await expect(team.resume('u-counter')).rejects.toMatchObject({ code: 'START_FAILED', message: expect.stringContaining('no luck') })
+  await team.event('child:quarantined')
+  expect([incarnations(team), team.status().reasons]).toEqual([['u-counter 3 quarantined'], ['in quarantine: u-counter']])
+})
+
 test('a change of a file is a reload, and the last good version is at hand', async () => {
   const { team, edit } = await changeable('three', ['{ id: r-counter, type: counter }'], { watches: true })
   await using _ = team
