@@ -3,7 +3,7 @@ import { extname, join } from 'node:path'
 import type { Manifest } from '../core/agent.ts'
 import { ActorError } from '../core/errors.ts'
 import type { JsonText } from '../core/message.ts'
-import { copyVersion, type Version } from './code.ts'
+import { copyVersion, type Version, withSources } from './code.ts'
 import type { Probe } from './probe.ts'
 
 /** A version of an actor file, and what it says of itself. */
@@ -60,6 +60,6 @@ export async function loadActorFile(
     if (!(cause instanceof ActorError)) throw cause
     // People edit the file, not its copy.
     const message = cause.message.replaceAll(join(code, version.hash), root)
-    throw new ActorError('MODULE_INVALID', message, { cause, details: { ...cause.details, file } })
+    throw withSources(new ActorError('MODULE_INVALID', message, { cause, details: { ...cause.details, file } }), version.sources)
   }
 }

@@ -9,7 +9,7 @@ export type Version = {
   readonly hash: string
   /** The copy that threads load. */
   readonly file: string
-  /** The files it was made from: what to watch. */
+  /** The files it was made from: what to watch. Who is refused for them has them in the error, see sourcesIn. */
   readonly sources: readonly string[]
 }
 
@@ -26,7 +26,10 @@ type Options = {
  * Throws MODULE_INVALID naming the file that is missing or lies outside of the project.
  */
 export async function copyVersion(entry: string, { root, folder }: Options): Promise<Version> {
-  const files = await readWithImports(resolve(entry), root)
+  const looked = new Set<string>()
+  const files = await readWithImports(resolve(entry), root, looked).catch((error: unknown) => {
+    throw error instanceof ActorError ? withSources(error, [...looked]) : error
+  })
   const hash = createHash('sha256')
   for (const [path, content] of files) hash.update(`${path}\0${content.length}\0`).update(content)
   const name = hash.digest('hex').slice(0, 16)
@@ -64,11 +67,23 @@ export async function keepNewest(folder: string, names: readonly string[], keep:
   await Promise.all(old.map(({ name }) => rm(join(folder, name), { recursive: true, force: true })))
 }
 
-/** The files of a version with their contents, by their path in the project, in a fixed order. */
-async function readWithImports(entry: string, root: string): Promise<[string, Buffer][]> {
+/** The same error with the files that it is about: what to watch until one of them is put right, or comes. */
+export function withSources({ code, message, cause, details }: ActorError, sources: readonly string[]): ActorError {
+  return new ActorError(code, message, { ...(cause !== undefined && { cause }), details: { ...details, sources } })
+}
+
+/** The files that an error is about; none where nobody said. */
+export function sourcesIn(error: unknown): readonly string[] {
+  const sources = error instanceof ActorError ? error.details.sources : undefined
+  return Array.isArray(sources) ? sources.map(String) : []
+}
+
+/** The files of a version with their contents, by their path in the project, in a fixed order. `looked` gets them too, and what is missing. */
+async function readWithImports(entry: string, root: string, looked: Set<string>): Promise<[string, Buffer][]> {
   const found = new Map<string, Buffer>()
   const open = [entry]
   for (let path = open.pop(); path !== undefined; path = open.pop()) {
+    looked.add(path)
     const name = relative(root, path).split(sep).join('/')
     if (found.has(name)) continue
     if (name.startsWith('..')) {

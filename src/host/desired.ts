@@ -8,7 +8,7 @@ import type { AgentSettings, Config } from '../sources/schema.ts'
 import type { Documents, Skipped, Wanted } from '../sources/source.ts'
 import { actorFiles, keyOf } from './actor-files.ts'
 import { filesFor, isAboutName, type LoadedTypes, loadTypes } from './actor-types.ts'
-import type { Version } from './code.ts'
+import { sourcesIn, type Version, withSources } from './code.ts'
 import { type DesiredDocuments, findUnfit, issuesOf, keepAgents } from './document-agents.ts'
 import type { Probe } from './probe.ts'
 
@@ -42,6 +42,7 @@ export interface DesiredOptions {
 }
 
 type Entry = { readonly settings: AgentSettings; readonly path: Path }
+type Found = { readonly where: Wanted['where']; readonly argFaults: readonly string[]; readonly sources: readonly string[] }
 
 /**
  * Makes of a config and a folder of actor files what should run, or throws everything that is wrong with them at once: CONFIG_INVALID or
@@ -61,7 +62,8 @@ export async function desire(wanted: Wanted, options: DesiredOptions, before?: D
     files,
     options,
   )
-  requireFit(own, types, { where, argFaults: await argFaultsOf(own, types, { where, probe: options.probe }) })
+  const sources = [...sourcesOf(types, entries), ...others.flatMap(({ settings }) => filesFor(settings.type, files, options.actors))]
+  requireFit(own, types, { where, argFaults: await argFaultsOf(own, types, { where, probe: options.probe }), sources })
   const unfit = await findUnfit(
     others.map(({ settings, path }) => ({ settings, place: where(path) })),
     types,
@@ -89,7 +91,7 @@ export async function desire(wanted: Wanted, options: DesiredOptions, before?: D
     config,
     teams: made,
     manifests,
-    sources: [...sourcesOf(types, entries), ...others.flatMap(({ settings }) => filesFor(settings.type, files, options.actors))],
+    sources,
     stamp: Math.max(wanted.changedAt, await latestChange(sourcesOf(types, own))),
     instances,
   }
@@ -124,9 +126,10 @@ function withoutEmptyTeams(desired: Desired): Desired {
   return { ...desired, teams: desired.teams.filter(({ children }) => children.length > 0) }
 }
 
-/** The files that the entries' actors are made of. */
-function sourcesOf({ loaded }: LoadedTypes, entries: readonly Entry[]): string[] {
-  return [...new Set(entries.flatMap(({ settings }) => loaded.get(keyOf(settings.type))?.version.sources ?? []))]
+/** The files that the entries' actors are made of, or would be. */
+function sourcesOf({ loaded, failures }: LoadedTypes, entries: readonly Entry[]): string[] {
+  const types = new Set(entries.map(({ settings }) => keyOf(settings.type)))
+  return [...new Set([...types].flatMap((type) => loaded.get(type)?.version.sources ?? sourcesIn(failures.get(type))))]
 }
 
 /**
@@ -148,11 +151,7 @@ function modeOf(entries: readonly Entry[], env: DesiredOptions['env'], files: Re
 }
 
 /** One error for all that is wrong. */
-function requireFit(
-  entries: readonly Entry[],
-  { loaded, failures }: LoadedTypes,
-  { where, argFaults }: { readonly where: Wanted['where']; readonly argFaults: readonly string[] },
-): void {
+function requireFit(entries: readonly Entry[], { loaded, failures }: LoadedTypes, { where, argFaults, sources }: Found): void {
   const failed = [...new Map(entries.map((entry) => [keyOf(entry.settings.type), entry])).entries()].flatMap(([type, { path }]) => {
     const failure = failures.get(type)
     return failure === undefined ? [] : [isAboutName(failure) ? placed(failure, where([...path, 'type'])) : failure]
@@ -161,8 +160,9 @@ function requireFit(
   const all = [...failed.map(({ message }) => message), ...faults, ...argFaults]
   if (all.length === 0) return
   const [first] = failed
-  if (first && all.length === 1) throw first
-  throw new ActorError(first?.code ?? 'CONFIG_INVALID', all.join('\n'), { ...(first && { cause: first }), details: { faults: all } })
+  if (first && all.length === 1) throw withSources(first, sources)
+  const details = { faults: all, sources }
+  throw new ActorError(first?.code ?? 'CONFIG_INVALID', all.join('\n'), { ...(first && { cause: first }), details })
 }
 
 /** What the actors of the entries have against their args. */

@@ -8,6 +8,7 @@ import { fileSource, valueSource } from '../sources/file.ts'
 import { withDocuments } from '../sources/with-documents.ts'
 import { startTidying } from '../worker/tidy.ts'
 import { actorFolders } from './actor-files.ts'
+import { sourcesIn } from './code.ts'
 import { createDeferredNews } from './deferred-news.ts'
 import { desire } from './desired.ts'
 import { createDocumentNews } from './document-news.ts'
@@ -89,8 +90,8 @@ export function createTroupe(options: TroupeOptions): Troupe {
     reloadEvery(interval)
   }
 
-  function watch({ running }: Parts, folders: readonly string[] = []): void {
-    if (watches) watcher.set([...source.files, ...running.desired.sources], folders)
+  function watch({ running }: Parts, files: readonly string[] = [], folders: readonly string[] = []): void {
+    if (watches) watcher.set([...source.files, ...running.desired.sources, ...files], folders)
   }
 
   async function desireNow({ settings, running }: Parts) {
@@ -109,7 +110,7 @@ export function createTroupe(options: TroupeOptions): Troupe {
         return changes
       } catch (error) {
         // The file to put right may be one that nothing that runs is made of, or may be missing.
-        watch(now, await actorFolders(now.settings.actors))
+        watch(now, sourcesIn(error), await actorFolders(now.settings.actors))
         emit({ name: 'plan:refused', message: (error as Error).message })
         throw error
       }

@@ -1,4 +1,4 @@
-import { type FSWatcher, watch } from 'node:fs'
+import { existsSync, type FSWatcher, watch } from 'node:fs'
 import { basename, dirname } from 'node:path'
 
 /** Ms without another change before one is told: editors write a file in several steps. */
@@ -35,7 +35,7 @@ export function watchFiles(onChange: () => void) {
   return {
     /** Watches these files instead of those before, and whatever is in these folders. */
     set(files: readonly string[], folders: readonly string[] = []): void {
-      const byFolder = Map.groupBy(files, (file) => dirname(file))
+      const byFolder = Map.groupBy(files.map(watchable), (file) => dirname(file))
       const wanted = new Map<string, ReadonlySet<string> | 'any'>([
         ...[...byFolder].map(([folder, inIt]) => [folder, new Set(inIt.map((file) => basename(file)))] as const),
         ...folders.map((folder) => [folder, 'any'] as const),
@@ -49,4 +49,10 @@ export function watchFiles(onChange: () => void) {
       for (const folder of [...watchers.keys()]) close(folder)
     },
   }
+}
+
+/** The file, or the first folder on the way to it that is missing. */
+function watchable(file: string): string {
+  const folder = dirname(file)
+  return folder === file || existsSync(folder) ? file : watchable(folder)
 }

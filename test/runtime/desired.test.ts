@@ -25,6 +25,7 @@ beforeAll(async () => {
   return typeof edge === 'number' ? { value: { edge } } : { issues: [{ message: 'expected a number', path: ['edge'] }] }
 }
 export default defineActor({ args: { '~standard': { version: 1, vendor: 'test', validate } } })`,
+    'needy.ts': `${header}import { x } from '../nowhere/x.ts'\nexport default defineActor({ init: () => x })`,
     'broken.ts': `${header}\nexport default defineActor({ receive: 7 })`,
   }
   for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text)
@@ -68,7 +69,7 @@ test('gives the same version as long as nothing changes, and another for other s
 
 test('names the place of a type without a file, and what there is', async () => {
   expect(await refusal(['{ id: a, type: plane }'])).toBe(
-    'CONFIG_INVALID /team.yaml:4:24: there is no actor file for "plane": expected /plane.ts, found broken, choosy, plain, same-name, saved, two-words',
+    'CONFIG_INVALID /team.yaml:4:24: there is no actor file for "plane": expected /plane.ts, found broken, choosy, needy, plain, same-name, saved, two-words',
   )
 })
 
@@ -108,7 +109,7 @@ test('runs only the type of AGENT_MODE, and lists the types when there is no suc
   )
 })
 
-test('a document brings its agent and the file to watch, but not the age of its actor file', async () => {
+test('a document brings its agent and the files to watch, those that are missing as well, but not the age of its actor file', async () => {
   const file = join(folder, 'team.yaml')
   await writeFile(file, 'teams:\n  - id: one\n    agents:\n      - { id: a, type: plain }\n')
   const later = new Date(Date.now() + 3_600_000)
@@ -116,7 +117,7 @@ test('a document brings its agent and the file to watch, but not the age of its 
   const document = (agent_id: string, agent_type: string) =>
     readAgentDocument({ _id: agent_id, agent_id, agent_type, name: 'N', managed: true, status: 'available' })
   const wanted = await fileSource(file, {}).read()
-  const documents = [document('d', 'two_words'), document('e', 'to_come')]
+  const documents = [document('d', 'two_words'), document('e', 'to_come'), document('f', 'needy')]
   const joined = joinDocuments(wanted, { kind: 'read', documents, limit: 10 }, 'bazaar')
   const options = { root, actors: folder, code: join(folder, 'code'), env: {}, probe }
   const [before, { teams, sources, stamp }] = [await desire(wanted, options), await desire(joined, options)]
@@ -127,5 +128,6 @@ test('a document brings its agent and the file to watch, but not the age of its 
     ],
     before.stamp,
   ])
-  expect(sources).toEqual(expect.arrayContaining(['two_words.ts', 'to_come.ts', 'to-come.ts'].map((name) => join(folder, name))))
+  const files = ['two_words.ts', 'to_come.ts', 'to-come.ts', 'needy.ts', '../nowhere/x.ts']
+  expect(sources).toEqual(expect.arrayContaining(files.map((name) => join(folder, name))))
 })

@@ -166,6 +166,27 @@ test('what was refused is tried again when the file that was wrong is put right,
   await team.event('child:started', ({ id }) => id === 's-late')
 })
 
+test('what a new agent imports from elsewhere is waited for as well: a file that is missing, one that is broken, one that args break on', async () => {
+  const { team, configure, write } = await changeable('eight', ['{ id: v-relay, type: relay }'], { watches: true })
+  await using _ = team
+  await team.start()
+  const refused = async (says: string) => {
+    await team.event('plan:refused', ({ message }) => message.includes(says))
+    team.forget()
+  }
+  await write('fresh.ts', "import { parse } from '../lib/deep/parse.ts'\nexport default { args: parse, receive: {} }")
+  await configure(['{ id: v-relay, type: relay }', '{ id: v-fresh, type: fresh }'])
+  await refused('Cannot read')
+  await mkdir(join(own, 'eight/lib/deep'), { recursive: true })
+  await write('../lib/deep/parse.ts', 'export const parse = ]')
+  await refused('parse.ts:1')
+  const says = (issues: string) => `export const parse = { '~standard': { version: 1, vendor: 'own', validate: (value) => (${issues}) } }`
+  await write('../lib/deep/parse.ts', says("{ issues: [{ message: 'never' }] }"))
+  await refused('never')
+  await write('../lib/deep/parse.ts', says('{ value }'))
+  await team.event('child:started', ({ id }) => id === 'v-fresh')
+})
+
 test('AGENT_RELOAD_INTERVAL reloads again and again, and an unchanged config restarts nothing', async () => {
   const options = { env: { AGENT_RELOAD_INTERVAL: '1' } }
   const { team, edit } = await changeable('four', ['{ id: i-counter, type: counter }', '{ id: i-relay, type: relay }'], options)
