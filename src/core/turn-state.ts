@@ -4,8 +4,8 @@ import type { Delivery, JsonText, Message } from './message.ts'
 /** Why a message is a dead letter. */
 export type DeadReason = 'attempts_exhausted' | 'poison' | 'fatal' | 'body_invalid' | 'handler_not_found' | 'expired'
 
-/** What a turn comes to in the store. `started`, `interrupted` and `released` are no ends: the delivery stays, or goes back. */
-export type RecordOutcome = 'done' | 'retry' | 'dead' | 'released' | 'started' | 'interrupted'
+/** What a turn comes to in the store. `started` and `released` are no ends: the delivery stays, or goes back. */
+export type RecordOutcome = 'done' | 'retry' | 'dead' | 'released' | 'started'
 
 /** What one turn writes, whole or not at all. */
 export type TurnCommit = {
@@ -121,8 +121,8 @@ export type TurnInput =
   /** Take no more; what still runs at `abortAt` is told to end. */
   | { readonly kind: 'drain'; readonly abortAt: number }
   | { readonly kind: 'tick' }
-  /** `crashed`: by this actor, alone in its thread; `interrupted`: somebody else's doing, or wanted. */
-  | { readonly kind: 'exited'; readonly cause: 'crashed' | 'interrupted'; readonly error: ErrorData }
+  /** `stopped`: somebody wanted it, or it happened on the way to what somebody wanted. */
+  | { readonly kind: 'exited'; readonly cause: 'crashed' | 'stopped'; readonly error: ErrorData }
 
 /** What the host has to do. */
 export type TurnEffect =

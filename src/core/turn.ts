@@ -19,6 +19,8 @@ import { onVerdict } from './turn-verdict.ts'
 export const aheadLimit = 64
 /** A turn that was told to end has so many ms, then its thread is ended. */
 const patience = 5_000
+/** So many ms after a stop has kept it from its end, a message is tried again: one that ends only so must not be the first after every restart. */
+const afterStop = 1_000
 
 type ThreadOutcome = Extract<ThreadFrame, { kind: 'ended' }>['outcome']
 
@@ -199,9 +201,10 @@ function whatOf(delivery: Delivery): string {
   return `${delivery.kind} ${delivery.kind === 'job' ? delivery.job.type : delivery.message.type}`
 }
 
-function givenBack({ delivery, isCounted }: Running): Pick<TurnCommit, 'delivery' | 'outcome' | 'isTakenBack'> {
+/** A stop is no fault of what it keeps from its end: nothing counts it. */
+function givenBack({ delivery, isCounted }: Running): Pick<TurnCommit, 'delivery' | 'outcome' | 'isCounted' | 'isTakenBack' | 'retryIn'> {
   if (delivery.kind === 'job') return { delivery, outcome: 'released' }
-  return { delivery, outcome: 'interrupted', ...takenBack({ isCounted }) }
+  return { delivery, outcome: 'retry', isCounted: true, ...takenBack({ isCounted }), retryIn: afterStop }
 }
 
 /** What kept it from its end was nobody's failed attempt. */
@@ -289,7 +292,7 @@ function onExited(draft: TurnDraft, { cause, error }: Extract<TurnInput, { kind:
   }
   if (running?.stage !== 'running' || running.abort?.code === 'LEASE_LOST') return
   const { turn, delivery, isCounted } = running
-  if (cause === 'interrupted') return commit(draft, { turn, ...givenBack(running), error, isDeath: true })
+  if (cause === 'stopped') return commit(draft, { turn, ...givenBack(running), error, isDeath: true })
   const record = {
     turn,
     delivery,

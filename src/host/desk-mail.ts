@@ -66,10 +66,10 @@ export function createDeskMail(
       cancel()
       await committed()
     },
-    /** The thread is gone: what it had of the table is handled again, and the first of it is suspect. */
-    close(): void {
+    /** The thread is gone: what it had of the table is handled again, and the first of it is suspect if that has ended the thread. */
+    close(cause: 'crashed' | 'stopped'): void {
       const [first] = mail.close()
-      if (first) settle(first, { outcome: 'interrupted' })
+      if (first && cause === 'crashed') settle(first, { outcome: 'interrupted' })
     },
     lose(): void {
       outbox.discard(owner)

@@ -68,6 +68,6 @@ export function exitError(exit: string, detail: string): ErrorData {
 }
 
 /** Whether the message at hand is to blame for the end of its thread. What somebody wanted to end is nobody's fault, drained or not. */
-export function causeOf(exit: string, phase: TurnState['phase']): 'crashed' | 'interrupted' {
-  return phase === 'draining' || exit === 'shutdown' ? 'interrupted' : 'crashed'
+export function causeOf(exit: string, phase: TurnState['phase']): 'crashed' | 'stopped' {
+  return phase === 'draining' || exit === 'shutdown' ? 'stopped' : 'crashed'
 }

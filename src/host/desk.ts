@@ -210,11 +210,12 @@ export function createDesk(options: DeskOptions): Desk {
 
   async function watch(): Promise<void> {
     const { exit, detail } = await child.exited
+    const cause = causeOf(exit, turns.phase)
     uses.close()
     leaveJobs()
-    deskMail?.close()
+    deskMail?.close(cause)
     asks.forget(agent)
-    feed({ kind: 'exited', cause: causeOf(exit, turns.phase), error: exitError(exit, detail) })
+    feed({ kind: 'exited', cause, error: exitError(exit, detail) })
   }
 
   // Nobody need have called start.

@@ -42,7 +42,7 @@ const op = fc.oneof(
   { weight: 4, arbitrary: fc.record({ do: fc.constant('pause' as const), isPaused: fc.boolean() }) },
   {
     weight: 3,
-    arbitrary: fc.record({ do: fc.constant('die' as const), cause: fc.constantFrom('crashed' as const, 'interrupted' as const) }),
+    arbitrary: fc.record({ do: fc.constant('die' as const), cause: fc.constantFrom('crashed' as const, 'stopped' as const) }),
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('drain' as const) }) },
   { weight: 5, arbitrary: fc.record({ do: fc.constant('takeOver' as const) }) },

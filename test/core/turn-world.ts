@@ -162,7 +162,7 @@ export class World {
     this.#feed({ kind: isPaused ? 'pause' : 'resume' })
   }
 
-  die(cause: 'crashed' | 'interrupted'): void {
+  die(cause: 'crashed' | 'stopped'): void {
     if (!this.#isAlive) return
     this.#isAlive = false
     this.#isRestarting = true
@@ -363,7 +363,6 @@ export class World {
       this.saved = { version: this.saved.version + 1, value: JSON.parse(record.state.value) }
     }
     Object.assign(row, { ...after, startedToken: outcome === 'started' ? token : undefined })
-    if (outcome === 'interrupted') row.interruptions += 1
     if (outcome === 'retry') row.retryAt = this.now + (record.retryIn ?? 0)
     if (outcome === 'done') row.effects += 1
     if (row.status !== 'ready') this.#checkOrder(row)

@@ -341,7 +341,7 @@ describe('time', () => {
 })
 
 describe('a thread that dies', () => {
-  const died = (story: Story, cause: 'crashed' | 'interrupted' = 'crashed') => story.feed({ kind: 'exited', cause, error })
+  const died = (story: Story, cause: 'crashed' | 'stopped' = 'crashed') => story.feed({ kind: 'exited', cause, error })
 
   test('costs what ran an attempt; what had ended is committed as it is', () => {
     const story = new Story().take('m1').done(1).take('m2')
@@ -370,10 +370,10 @@ describe('a thread that dies', () => {
     ])
   })
 
-  test('DECISIONS 15: of another is an interruption, not an attempt; a job is given back', () => {
-    const message = died(new Story().take('m'), 'interrupted').told()
-    expect([message, died(new Story().job('j'), 'interrupted').told()]).toEqual([
-      ['run 1, attempt 1', 'commit 1 interrupted'],
+  test('because somebody wanted it costs nothing; a job is given back', () => {
+    const message = died(new Story().take('m'), 'stopped').told()
+    expect([message, died(new Story().job('j'), 'stopped').told()]).toEqual([
+      ['run 1, attempt 1', 'commit 1 retry in 1000 counted'],
       ['run 1, attempt 1', 'commit 1 released'],
     ])
   })
@@ -409,16 +409,16 @@ describe('a suspect message', () => {
     expect(story.told().at(-1)).toBe('commit 1 dead attempts_exhausted counted')
   })
 
-  test('has no attempt less when a stop, a block or another’s death keeps it from its end', () => {
+  test('has no attempt less when a stop or a block keeps it from its end', () => {
     const suspect = () => new Story().take('m', { attempts: 1, interruptions: 2 }).verdict(1)
     const stopped = suspect().feed({ kind: 'drain', abortAt: 100 }).at(100).threw(1)
     const blocked = suspect().threw(1, { code: 'BUDGET_EXCEEDED' })
-    const ended = suspect().feed({ kind: 'exited', cause: 'interrupted', error })
+    const ended = suspect().feed({ kind: 'exited', cause: 'stopped', error })
     const crashed = suspect().feed({ kind: 'exited', cause: 'crashed', error })
     expect([stopped, blocked, ended, crashed].map((story) => story.told().slice(3))).toEqual([
-      ['abort STOPPED', 'commit 1 interrupted taken back'],
+      ['abort STOPPED', 'commit 1 retry in 1000 counted taken back'],
       ['blocked for 60000: no', 'hold m 1 for 60000', 'commit 1 retry in 60000 counted taken back'],
-      ['commit 1 interrupted taken back'],
+      ['commit 1 retry in 1000 counted taken back'],
       ['threw 1', 'commit 1 retry in 400 counted'],
     ])
   })
@@ -430,12 +430,13 @@ describe('a suspect message', () => {
 })
 
 describe('the end', () => {
-  test('a stop lets the turn finish, then tells it to; no attempt is lost', () => {
+  test('a stop lets the turn finish, then tells it to, which counts nothing; what others sent goes first then', () => {
     const story = new Story().take('m1').feed({ kind: 'drain', abortAt: 100 })
     story.take('m2')
     const log: unknown[] = [story.told(), wakesAt(story.state), story.at(100).told(), wakesAt(story.state)]
     log.push(story.threw(1).told(), story.verdict(1).told())
-    expect(log).toEqual([['run 1, attempt 1'], 100, ['abort STOPPED'], undefined, ['commit 1 interrupted'], ['committed 1', 'drained']])
+    const givenBack = ['commit 1 retry in 1000 counted']
+    expect(log).toEqual([['run 1, attempt 1'], 100, ['abort STOPPED'], undefined, givenBack, ['committed 1', 'drained']])
   })
 
   test('a stop does not save what is hopeless', () => {

@@ -90,6 +90,20 @@ test('mail that fails is told, and dead if it has a row; mail that kills its thr
   ])
 })
 
+test('a stop that its mail outlasts counts nothing against it', async () => {
+  await using node = startNode(opened.store, 'n6')
+  const begun = Promise.withResolvers<void>()
+  const endless = () => {
+    begun.resolve()
+    return new Promise(() => {})
+  }
+  const { stop } = await node.start('a6', { receive: { endless } }, async)
+  await node.tell('a6', 'endless', null, inTable)
+  await begun.promise
+  await stop()
+  expect(await rows(`select status, interruptions from agent_deliveries where agent_id = 'a6'`)).toEqual([['ready', 0]])
+})
+
 test('a burst of a hundred thousand is handled, all of it', async () => {
   await using node = startNode(opened.store, 'n4')
   await node.start('a4', { receive: { note: () => {} } }, { ...async, mailbox: 1_000_000 })

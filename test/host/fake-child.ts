@@ -125,7 +125,7 @@ export function createFakeChild(id: string, actor: FakeActor, incarnation = 1): 
           end('crash', 'as asked')
           throw dead
         }
-        actor.receive?.[type]?.(JSON.parse(items[at + 1] ?? '') as never, { die } as unknown as FakeContext)
+        await actor.receive?.[type]?.(JSON.parse(items[at + 1] ?? '') as never, { die } as unknown as FakeContext)
       } catch (thrown) {
         if (thrown === dead) return
         failed.push({ number: first + at / 3, error: { name: 'Error', message: (thrown as Error).message } })

@@ -109,6 +109,39 @@ test('DECISIONS 15: processes that die are an interruption of what was in hand, 
   ])
 })
 
+test('a stop that tells a turn to end counts nothing against its message, and what others sent is handled before it is tried again', async () => {
+  const log: string[] = []
+  let begun = Promise.withResolvers<void>()
+  const actor = {
+    receive: {
+      async endless(_: unknown, { aborted }: { aborted: Promise<string> }) {
+        log.push('endless')
+        begun.resolve()
+        throw new Error(await aborted)
+      },
+      note: (body: string) => void log.push(body),
+    },
+  }
+  await using node = startNode(opened.store, 'n9')
+  for (const life of [1, 2]) {
+    begun = Promise.withResolvers()
+    const { stop } = await node.start('a9', actor)
+    if (life === 1) {
+      await node.tell('a9', 'endless')
+      await node.tell('a9', 'note', 'of another', { from_agent: 'other' })
+    }
+    await begun.promise
+    await stop()
+  }
+  expect([log, await rows(`select status, attempts, interruptions from agent_deliveries where agent_id = 'a9' order by seq`)]).toEqual([
+    ['endless', 'of another', 'endless'],
+    [
+      ['ready', 0, 0],
+      ['done', 0, 0],
+    ],
+  ])
+})
+
 describe('a lease in doubt', () => {
   test('lets nothing start until somebody confirms it; what ran goes on', async () => {
     let fault: Fault = 'none'

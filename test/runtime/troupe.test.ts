@@ -144,7 +144,7 @@ test('who kills an agent is not the fault of the message that it handles', async
     (await ground.backend.query(counted)).rows,
     team.why('k-worker').exit?.exit,
     team.seen.filter(({ name }) => name === 'turn:failed' || name === 'message:dead'),
-  ]).toEqual([[[0, 1]], 'shutdown', []])
+  ]).toEqual([[[0, 0]], 'shutdown', []])
 })
 
 test('a type of message may have a timeout of its own', async () => {
