@@ -1,7 +1,7 @@
 import type { ActorError } from '../core/errors.ts'
 import type { Event } from '../core/events.ts'
 import { backoffDelay } from '../store/failure.ts'
-import { isTimeout, type StoreFailureDetails, storeError, storeFailureKind } from '../store/store-error.ts'
+import { isTimeout, isUnanswered, type StoreFailureDetails, storeError, storeFailureKind } from '../store/store-error.ts'
 import type { Clock } from './clock.ts'
 
 /** How this process bears with a store that does not answer. */
@@ -10,7 +10,7 @@ export type Patience = {
   attempt<Answer>(call: () => Promise<Answer>): Promise<Answer>
   /**
    * Repeats the identical call until it is answered; undefined once the signal is aborted. Throws what is about the call's data, and that
-   * is a call too that the database gave up for its time so often in a row.
+   * is a call too that took too long so often in a row: the database gave it up, or left it without an answer while it answered others.
    */
   insist<Answer>(call: () => Promise<Answer>, signal: AbortSignal, timeouts?: number): Promise<Answer | undefined>
   /** Since when nothing is answered. */
@@ -32,8 +32,11 @@ export function createPatience({
   readonly random?: () => number
 }): Patience {
   let awaySince: number | undefined
+  /** How many calls were answered: with others in the meantime, a call that is not is no sign of a store that is away. */
+  let answers = 0
 
   function answered(): void {
+    answers += 1
     if (awaySince === undefined) return
     emit({ name: 'store:back', after: Math.round(clock.now() - awaySince) })
     awaySince = undefined
@@ -56,29 +59,32 @@ export function createPatience({
     })
   }
 
-  async function attempt<Answer>(call: () => Promise<Answer>): Promise<Answer> {
+  async function attempt<Answer>(call: () => Promise<Answer>, since = answers): Promise<Answer> {
     try {
       const answer = await call()
       answered()
       return answer
     } catch (error) {
       // One that was given up says nothing of the store.
-      if (!isAboutData(error) && storeFailureKind(error) !== 'aborted') failed(error)
+      const isTooMuch = answers > since && (isTimeout(error) || isUnanswered(error))
+      if (!isAboutData(error) && !isTooMuch && storeFailureKind(error) !== 'aborted') failed(error)
       throw error
     }
   }
 
   return {
-    attempt,
+    attempt: (call) => attempt(call),
     async insist(call, signal, timeouts = mostTimeouts) {
+      const since = answers
       let timedOut = 0
       for (let times = 1; !signal.aborted; times++) {
+        const before = answers
         try {
-          return await attempt(call)
+          return await attempt(call, since)
         } catch (error) {
           if (signal.aborted) return undefined
           if (isAboutData(error)) throw error
-          timedOut = isTimeout(error) ? timedOut + 1 : 0
+          timedOut = isTimeout(error) || (isUnanswered(error) && answers > before) ? timedOut + 1 : 0
           if (timedOut === timeouts) throw tooSlow(error as ActorError, timedOut)
         }
         await pause(backoffDelay(times, backoff, random()), signal)

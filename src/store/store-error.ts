@@ -26,6 +26,13 @@ export function isTimeout(error: unknown): boolean {
   return storeFailureKind(error) === 'unavailable' && (error as ActorError).details.code === '57014'
 }
 
+/** Whether nobody answered in the time that there was for it, as when nobody is there, or when what was asked takes longer. */
+export function isUnanswered(error: unknown): boolean {
+  if (storeFailureKind(error) !== 'unavailable') return false
+  const { cause } = error as ActorError
+  return cause instanceof Error && cause.name === 'TimeoutError'
+}
+
 /** What kind of failure an error of the store is; undefined when it is not the store's. */
 export function storeFailureKind(error: unknown): FailureKind | undefined {
   return storeFailure(error)?.kind
