@@ -68,6 +68,8 @@ export type Events = {
   'lease:confirmed': { readonly silent: number }
   /** The store does not take what is reported of the agents: their leases are renewed without it. */
   'report:refused': { readonly error: string }
+  /** The store does not take what an agent claims jobs with: it gets none. */
+  'claim:refused': { readonly id: string; readonly error: string }
   /** Another process has the agent, or a newer config: this one stands by. */
   'lease:refused': { readonly team: string; readonly id: string; readonly why: 'busy' | 'older'; readonly holder: string | undefined }
   /** An actor wanted to connect where neither its file nor its config lets it. */

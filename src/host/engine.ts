@@ -58,7 +58,7 @@ export function createEngine({ store, node, leases: times, poll, emit, services,
   const desks = new Map<string, Open>()
   const office = createOffice({ store, emit, isDown, ...(services && { services }), ...(poll && { poll }) })
   const { clock, patience } = office
-  const pump = createPump({ store, patience, clock, lease: times.jobs, ...(poll && { poll }) })
+  const pump = createPump({ store, patience, clock, emit, lease: times.jobs, ...(poll && { poll }) })
   let isKilled = false
   const leases = createLeases({
     store,

@@ -29,6 +29,7 @@ const levels: Partial<Record<keyof Events, Level>> = {
   'http:traffic': 'debug',
   'lease:doubted': 'warn',
   'report:refused': 'error',
+  'claim:refused': 'error',
   'lease:lost': 'warn',
 }
 
@@ -113,6 +114,8 @@ function words(event: Event): string {
       return 'the store can be used'
     case 'report:refused':
       return `the store does not take what the agents report of themselves, so that their leases are renewed without it: ${event.error}`
+    case 'claim:refused':
+      return `${event.id} gets no jobs, because the store does not take its claim: ${event.error}`
     case 'lease:refused':
       return event.why === 'busy'
         ? `${event.id} runs in another process${event.holder === undefined ? '' : ` (${event.holder})`}: this one stands by`

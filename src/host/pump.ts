@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { leaseDefaults } from '../core/agent.ts'
+import type { Event } from '../core/events.ts'
 import type { Job } from '../core/message.ts'
 import type { ClaimCursor } from '../store/functions/jobs.ts'
 import type { Store } from '../store/store.ts'
 import { bisect } from './bisect.ts'
 import { type Clock, createAlarm } from './clock.ts'
-import { isAboutData, type Patience, timeoutsFor } from './patience.ts'
+import { type Patience, timeoutsFor } from './patience.ts'
 import { claimedJob } from './wire.ts'
 
 /** An incarnation that takes jobs. */
@@ -36,6 +37,7 @@ export type PumpOptions = {
   readonly store: Pick<Store, 'call'>
   readonly patience: Patience
   readonly clock: Clock
+  readonly emit: (event: Event) => void
   readonly random?: () => number
   /** Ms between two looks at the queue, at random between these. */
   readonly poll?: { readonly min: number; readonly max: number }
@@ -52,6 +54,7 @@ export function createPump({
   store,
   patience,
   clock,
+  emit,
   random = Math.random,
   poll = defaultPoll,
   lease = leaseDefaults.jobs,
@@ -59,6 +62,8 @@ export function createPump({
   const takers = new Map<string, Taker>()
   /** Where the last claim of an agent stopped; it goes on there. */
   const cursors = new Map<string, ClaimCursor | null | undefined>()
+  /** Whose claims the store does not take, which is said once. */
+  const refused = new WeakSet<Taker>()
   const closed = new AbortController()
   const { signal } = closed
   const gone = new AbortController()
@@ -93,7 +98,27 @@ export function createPump({
 
   /** Says whether somebody got as much as was asked for, so that there may be more. */
   async function claimFor(hungry: readonly Taker[]): Promise<boolean> {
-    const p_batch = hungry.map(({ agent, token, types, free }) => ({
+    let isFull = false
+    const claims = hungry.map((taker) => ({ taker, request: requestOf(taker) }))
+    await bisect(
+      claims,
+      async (some) => {
+        const p_batch = some.map(({ request }) => request)
+        const answers = await patience.insist(() => store.call('claim_jobs', { p_batch }, { signal }), signal, timeoutsFor(some))
+        for (const [index, { jobs, cursor }] of (answers ?? []).entries()) {
+          const { taker, request } = some[index] as (typeof claims)[number]
+          cursors.set(taker.agent, cursor)
+          if (jobs.length > 0) hand(taker, jobs.map(claimedJob))
+          isFull ||= jobs.length === request.limit
+        }
+      },
+      ({ taker }, error) => refuse(taker, error),
+    )
+    return isFull
+  }
+
+  function requestOf({ agent, token, types, free }: Taker) {
+    return {
       agent_id: agent,
       lease_token: token,
       job_types: [...types],
@@ -102,21 +127,14 @@ export function createPump({
       // The same request again, after an answer that got lost, gets the same jobs.
       claim_id: randomUUID(),
       cursor: cursors.get(agent) ?? null,
-    }))
-    try {
-      const answers = await patience.insist(() => store.call('claim_jobs', { p_batch }, { signal }), signal)
-      const full = (answers ?? []).map(({ jobs, cursor }, index) => {
-        const taker = hungry[index] as Taker
-        cursors.set(taker.agent, cursor)
-        if (jobs.length > 0) hand(taker, jobs.map(claimedJob))
-        return jobs.length === p_batch[index]?.limit
-      })
-      return full.some((isFull) => isFull)
-    } catch (error) {
-      if (!isAboutData(error)) throw error
-      cursors.clear() // nothing else in the call comes from outside
-      return false
     }
+  }
+
+  /** Without its cursor the next claim may be fine; else it is what the actor file says. */
+  function refuse(taker: Taker, { message }: Error): void {
+    if (cursors.get(taker.agent)) return void cursors.delete(taker.agent)
+    if (!refused.has(taker)) emit({ name: 'claim:refused', id: taker.agent, error: message })
+    refused.add(taker)
   }
 
   function hand(taker: Taker, jobs: readonly Job[]): void {

@@ -57,7 +57,7 @@ export function startNode(
   const runners = new Map<string, Runner>()
   const office = createOffice({ store, emit, isDown, poll })
   const { patience } = office
-  const pump = createPump({ store, patience, clock: systemClock, poll })
+  const pump = createPump({ store, patience, clock: systemClock, emit, poll })
   const leases = createLeases({
     store,
     node: name,
