@@ -33,7 +33,7 @@ function statusText(why: Why, now: number): string {
 }
 
 /** Why it is not running, and what ends that. */
-function reasonText({ id, status, until, standby, holder, team, teamStatus }: Why, now: number): string | undefined {
+function reasonText({ id, status, until, standby, holder, refusal, team, teamStatus }: Why, now: number): string | undefined {
   const next = typeof until === 'number' ? moment(until, now) : undefined
   switch (status) {
     case 'waiting':
@@ -47,6 +47,7 @@ function reasonText({ id, status, until, standby, holder, team, teamStatus }: Wh
         ? 'it was last run with a newer config: this process takes it when its own is newer (a touched config file is)'
         : `it runs in another process: ${holder ?? 'which one is not known yet'}`
     case 'stopped':
+      if (refusal !== undefined) return `the store does not take its lease, which is tried every few seconds: ${refusal}`
       return teamStatus === 'quarantined'
         ? `team ${team} gave up, as its agents ended more often than its budget allows; all of it is tried again by: troupe restart ${id}`
         : `it ended for good; it is started again by: troupe restart ${id}`

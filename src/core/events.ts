@@ -70,8 +70,14 @@ export type Events = {
   'report:refused': { readonly error: string }
   /** The store does not take what an agent claims jobs with: it gets none. */
   'claim:refused': { readonly id: string; readonly error: string }
-  /** Another process has the agent, or a newer config: this one stands by. */
-  'lease:refused': { readonly team: string; readonly id: string; readonly why: 'busy' | 'older'; readonly holder: string | undefined }
+  /** Another process has the agent, or a newer config: this one stands by. `invalid`: the store takes nobody's lease of it. */
+  'lease:refused': {
+    readonly team: string
+    readonly id: string
+    readonly why: 'busy' | 'older' | 'invalid'
+    readonly holder: string | undefined
+    readonly error?: string | undefined
+  }
   /** An actor wanted to connect where neither its file nor its config lets it. */
   'http:denied': { readonly team: string; readonly id: string; readonly origin: string }
   /** What an agent and an origin had to do with each other since the last report; bytes of bodies, `slowest` in ms. Those beyond a thousand are `other origins`. */

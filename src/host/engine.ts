@@ -3,10 +3,10 @@ import type { Event } from '../core/events.ts'
 import type { Job } from '../core/message.ts'
 import type { Supervision } from '../core/supervision.ts'
 import type { Services } from '../services/service.ts'
-import type { SyncedAgent } from '../store/functions/turns.ts'
 import type { Hint } from '../store/hints.ts'
 import type { Store } from '../store/store.ts'
 import type { Desk } from './desk.ts'
+import type { Heard } from './heartbeat.ts'
 import type { Taken } from './holdings.ts'
 import { createLeases } from './lease.ts'
 import { createOffice, type OpenOffice } from './office.ts'
@@ -15,8 +15,8 @@ import { createPump } from './pump.ts'
 /** The way of messages and jobs through this process, and the leases that it works under. */
 export type Engine = {
   readonly office: OpenOffice
-  /** Asks for agents; the answers wait for the store. */
-  take(specs: readonly AgentSpec[], stamp: number): Promise<readonly Taken[]>
+  /** Asks for agents; the answers wait for the store. Undefined: the process ends. */
+  take(specs: readonly AgentSpec[], stamp: number): Promise<readonly (Taken | undefined)[]>
   /** From now on the agent is reported, and jobs are claimed for it. */
   open(desk: Desk, spec: AgentSpec, manifest: Manifest): void
   /** No jobs are claimed for it any more. */
@@ -115,7 +115,7 @@ export function createEngine({ store, node, leases: times, poll, emit, services,
           ...(mailboxLimit !== undefined && { mailbox_limit: mailboxLimit }),
         })),
       )
-      return answers.map(takenOf)
+      return answers.map((answer) => answer && takenOf(answer))
     },
     open(desk, spec, manifest) {
       const { agent, token } = desk
@@ -167,9 +167,10 @@ export function createEngine({ store, node, leases: times, poll, emit, services,
 /** Ms for giving leases back, also when nothing is left of the grace. */
 const lastWords = 1_000
 
-function takenOf({ verdict, lease_token: token, state, supervision, node_id, expires_in_ms: freeIn }: SyncedAgent): Taken {
+function takenOf({ verdict, lease_token: token, state, supervision, node_id, expires_in_ms: freeIn, error }: Heard): Taken {
   if (verdict === 'ok' && token !== undefined) return { verdict, token, state: state ?? null, supervision }
-  return { verdict: verdict === 'older' ? 'older' : 'busy', holder: node_id ?? undefined, freeIn }
+  const why = verdict === 'older' || verdict === 'invalid' ? verdict : 'busy'
+  return { verdict: why, holder: node_id ?? undefined, freeIn, error }
 }
 
 function reportOf(desk: Desk, { type, version, maxLoad }: AgentSpec) {

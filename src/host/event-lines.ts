@@ -42,6 +42,7 @@ export function eventLine(event: Event): { level: Level; fields: Readonly<Record
 }
 
 function levelOf(event: Event): Level {
+  if (event.name === 'lease:refused' && event.why === 'invalid') return 'error'
   if (event.name === 'child:exited' && !event.intended && event.exit !== 'normal') return 'error'
   // A reload that found nothing new.
   if (event.name === 'plan:applied' && event.stop.length + event.start.length === 0) return 'debug'
@@ -117,13 +118,22 @@ function words(event: Event): string {
     case 'claim:refused':
       return `${event.id} gets no jobs, because the store does not take its claim: ${event.error}`
     case 'lease:refused':
-      return event.why === 'busy'
-        ? `${event.id} runs in another process${event.holder === undefined ? '' : ` (${event.holder})`}: this one stands by`
-        : `${event.id} was last run with a newer config: this process stands by until its own is newer (a touched config file is)`
+      return leaseRefused(event)
     case 'lease:lost':
       return `another process has taken ${event.id} over`
     default:
       return [event.name.replace(':', ' '), 'id' in event ? event.id : 'team' in event ? event.team : ''].join(' ').trim()
+  }
+}
+
+function leaseRefused({ id, why, holder, error }: Extract<Event, { name: 'lease:refused' }>): string {
+  switch (why) {
+    case 'busy':
+      return `${id} runs in another process${holder === undefined ? '' : ` (${holder})`}: this one stands by`
+    case 'older':
+      return `${id} was last run with a newer config: this process stands by until its own is newer (a touched config file is)`
+    case 'invalid':
+      return `${id} cannot run, because the store does not take its lease: ${error}`
   }
 }
 

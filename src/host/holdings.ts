@@ -13,14 +13,21 @@ export type Claim = {
 export type Taken = ({ readonly verdict: 'ok' } & Claim) | Busy
 
 type Busy = {
-  readonly verdict: 'busy' | 'older'
+  readonly verdict: 'busy' | 'older' | 'invalid'
   readonly holder: string | undefined
   /** Ms until its lease runs out, unless its holder renews it. */
   readonly freeIn: number | undefined
+  /** What the store has against it. */
+  readonly error?: string | undefined
 }
 
-/** Since when, in ms since 1970, this process stands by for an agent, and who has it. */
-export type Refused = { readonly why: 'busy' | 'older'; readonly holder: string | undefined; readonly since: number }
+/** Since when, in ms since 1970, this process cannot have an agent, and who has it. */
+export type Refused = {
+  readonly why: Busy['verdict']
+  readonly holder: string | undefined
+  readonly error?: string | undefined
+  readonly since: number
+}
 
 /** The agents that this process may run, and those that it stands by for. */
 export type Holdings = {
@@ -43,7 +50,7 @@ export type HoldingsOptions = {
   readonly wanted: () => readonly AgentSpec[]
   /** Agents of which a process runs one for each entry, by id. */
   readonly instances: () => ReadonlyMap<string, string>
-  readonly take: (specs: readonly AgentSpec[]) => Promise<readonly Taken[]>
+  readonly take: (specs: readonly AgentSpec[]) => Promise<readonly (Taken | undefined)[]>
   /** What came with the lease of an agent that nobody here ran before. */
   readonly onTaken: (spec: AgentSpec, claim: Claim) => void
   readonly emit: (event: Event) => void
@@ -55,11 +62,11 @@ export function createHoldings({ wanted, instances, take, onTaken, emit }: Holdi
   const held = new Map<string, Claim | undefined>()
   const refused = new Map<string, Refused>()
 
-  function note({ id, team }: AgentSpec, { verdict: why, holder }: Busy): void {
+  function note({ id, team }: AgentSpec, { verdict: why, holder, error }: Busy): void {
     const before = refused.get(id)
     if (before?.why === why && before.holder === holder) return
-    refused.set(id, { why, holder, since: Date.now() })
-    emit({ name: 'lease:refused', team, id, why, holder })
+    refused.set(id, { why, holder, error, since: Date.now() })
+    emit({ name: 'lease:refused', team, id, why, holder, error })
   }
 
   async function takeAll(specs: readonly AgentSpec[]): Promise<string[]> {

@@ -1,10 +1,10 @@
 import { leaseDefaults } from '../core/agent.ts'
 import type { Event } from '../core/events.ts'
 import { backoffDelay } from '../store/failure.ts'
-import type { AgentSync, SyncedAgent } from '../store/functions/turns.ts'
+import type { AgentSync } from '../store/functions/turns.ts'
 import type { Store } from '../store/store.ts'
 import { type Clock, createAlarm } from './clock.ts'
-import { createHeartbeat } from './heartbeat.ts'
+import { createHeartbeat, type Heard } from './heartbeat.ts'
 import type { Patience } from './patience.ts'
 
 /** What is said of a running agent with each heartbeat. */
@@ -17,8 +17,8 @@ export type Reporter = {
 
 /** The leases of this process: one call renews all of them, and says which are lost. */
 export type Leases = {
-  /** Takes agents, each under a new token; answers come in order, and wait for the store. */
-  take(agents: readonly AgentSync[]): Promise<readonly SyncedAgent[]>
+  /** Takes agents, each under a new token; answers come in order, and wait for the store. Undefined: the process ends. */
+  take(agents: readonly AgentSync[]): Promise<readonly (Heard | undefined)[]>
   /** From now on the agent is reported like this, until the function it returns is called. */
   attach(agent: string, reporter: Reporter): () => void
   /** What is to be remembered of an agent goes with its next heartbeat. */
@@ -49,7 +49,7 @@ export type LeasesOptions = {
 }
 
 type Held = { readonly token: number; reporter: Reporter | undefined; supervision: AgentSync['supervision'] }
-type Wish = { readonly sync: AgentSync; resolve(answer: SyncedAgent | undefined): void }
+type Wish = { readonly sync: AgentSync; resolve(answer: Heard | undefined): void }
 
 const backoff = { base: 200, max: 2_000 } as const
 
@@ -156,7 +156,7 @@ export function createLeases(options: LeasesOptions): Leases {
     return due
   }
 
-  function grant({ sync: asked, resolve }: Wish, answer: SyncedAgent | undefined): void {
+  function grant({ sync: asked, resolve }: Wish, answer: Heard | undefined): void {
     const { agent_id: agent, action } = asked
     if (action === 'take' && answer?.verdict === 'ok' && answer.lease_token !== undefined) {
       held.set(agent, { token: answer.lease_token, reporter: undefined, supervision: undefined })
@@ -164,7 +164,7 @@ export function createLeases(options: LeasesOptions): Leases {
     resolve(answer)
   }
 
-  function learn({ agent, one, sync: said }: { agent: string; one: Held; sync: AgentSync }, answer: SyncedAgent | undefined): void {
+  function learn({ agent, one, sync: said }: { agent: string; one: Held; sync: AgentSync }, answer: Heard | undefined): void {
     if (held.get(agent) !== one) return
     if (answer?.verdict === 'ok') {
       if (one.supervision === said.supervision) one.supervision = undefined
@@ -193,9 +193,9 @@ export function createLeases(options: LeasesOptions): Leases {
     onDoubt(true)
   }
 
-  function wish(given: readonly AgentSync[]): Promise<(SyncedAgent | undefined)[]> {
+  function wish(given: readonly AgentSync[]): Promise<(Heard | undefined)[]> {
     const answers = given.map((one) => {
-      const { promise, resolve } = Promise.withResolvers<SyncedAgent | undefined>()
+      const { promise, resolve } = Promise.withResolvers<Heard | undefined>()
       if (closed.signal.aborted || (one.action === 'take' && !isTaking)) resolve(undefined)
       else wishes.push({ sync: one, resolve })
       return promise
@@ -223,10 +223,7 @@ export function createLeases(options: LeasesOptions): Leases {
   }
 
   return {
-    async take(agents) {
-      const answers = await wish(agents.map((agent) => ({ ...agent, action: 'take' })))
-      return answers.filter((answer) => answer !== undefined)
-    },
+    take: (agents) => wish(agents.map((agent) => ({ ...agent, action: 'take' }))),
     attach(agent, reporter) {
       const one = held.get(agent)
       if (one) one.reporter = reporter

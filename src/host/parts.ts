@@ -137,11 +137,11 @@ export async function openParts(options: PartsOptions): Promise<Parts> {
   })
 
   /** Who vanished says so to nobody: what it had is asked for in the moment in which its leases run out. */
-  async function take(specs: readonly AgentSpec[], stamp: number): Promise<readonly Taken[]> {
+  async function take(specs: readonly AgentSpec[], stamp: number): Promise<readonly (Taken | undefined)[]> {
     const answers = await engine.take(specs, stamp)
     if (closing !== undefined) return answers
     for (const answer of answers)
-      if (answer.verdict !== 'ok' && answer.freeIn !== undefined) freed.sooner(systemClock.now() + answer.freeIn)
+      if (answer && answer.verdict !== 'ok' && answer.freeIn !== undefined) freed.sooner(systemClock.now() + answer.freeIn)
     return answers
   }
 

@@ -45,7 +45,7 @@ export type RunningOptions = {
   readonly desired: Desired
   readonly versions: Versions
   readonly launcher: Launcher
-  readonly take: (specs: readonly AgentSpec[], stamp: number) => Promise<readonly Taken[]>
+  readonly take: (specs: readonly AgentSpec[], stamp: number) => Promise<readonly (Taken | undefined)[]>
   readonly saveSupervision: (id: string, supervision: Supervision) => void
   /** Gives an agent back that is in no config any more. */
   readonly retire: (id: string, stamp: number) => Promise<void>

@@ -137,9 +137,10 @@ export interface Why extends AgentView {
   readonly until: number | null | undefined
   /** Its latest exit. */
   readonly exit: ExitRecord | undefined
-  /** Why this process stands by for it, and who has it. */
-  readonly standby: 'busy' | 'older' | undefined
+  /** Why this process stands by for it, and who has it; `invalid`: nobody can, and the store says why. */
+  readonly standby: 'busy' | 'older' | 'invalid' | undefined
   readonly holder: string | undefined
+  readonly refusal: string | undefined
   /** The version that the config asks for; what runs is `version`. */
   readonly wanted: string
   /** What there is to go back to. */

@@ -53,6 +53,7 @@ export function explain(parts: Parts, view: AgentView): Why {
     exit: launcher.exit(id),
     standby: refusal?.why,
     holder: refusal?.holder,
+    refusal: refusal?.error,
     wanted: wanted?.version ?? view.version,
     lastGood: wanted && versions.lastGood(id, wanted.version)?.version,
     thread: child && isAlive(child.status) ? life?.stats() : undefined,
@@ -127,7 +128,9 @@ function viewOf(parts: Parts, wanted: AgentSpec, child: ChildView | undefined): 
 }
 
 function statusIn({ running }: Parts, id: string, child: ChildView | undefined): AgentStatus {
-  if (!running.holdings.has(id)) return 'standby'
+  const { holdings } = running
+  // There is nobody that it could be a standby for.
+  if (!holdings.has(id)) return holdings.refusal(id)?.why === 'invalid' ? 'stopped' : 'standby'
   if (running.isPaused(id)) return 'paused'
   return child?.status ?? 'stopped'
 }

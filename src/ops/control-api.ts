@@ -74,6 +74,7 @@ const why = agentView.extend({
   exit: maybe(exitRecord),
   standby: maybe(z.string()),
   holder: maybe(z.string()),
+  refusal: maybe(z.string()),
   wanted: z.string(),
   lastGood: maybe(z.string()),
   thread: maybe(z.object({ thread: z.int(), upFor: z.number(), turns: z.int(), heap: maybe(heap) })),

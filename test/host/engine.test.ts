@@ -36,5 +36,5 @@ test('what is wished for at the end comes to nothing', async () => {
   const { engine, said, answer } = openEngine()
   answer()
   await engine.close({ grace: 0 })
-  expect([await engine.take([agent('a')], 1), said]).toEqual([[], []])
+  expect([await engine.take([agent('a')], 1), said]).toEqual([[undefined], []])
 })

@@ -33,6 +33,19 @@ test('what a person has to act on is loud, and says what to do', () => {
   ])
 })
 
+test('who stands by is no trouble, who can be held by nobody is', () => {
+  const refused = { name: 'lease:refused', team: 't', id: 'a' } as const
+  expect([
+    told({ ...refused, why: 'busy', holder: 'n' }),
+    told({ ...refused, why: 'invalid', holder: undefined, error: 'no such text' }),
+    told({ name: 'claim:refused', id: 'a', error: 'no such text' }),
+  ]).toEqual([
+    ['info', 'a runs in another process (n): this one stands by'],
+    ['error', 'a cannot run, because the store does not take its lease: no such text'],
+    ['error', 'a gets no jobs, because the store does not take its claim: no such text'],
+  ])
+})
+
 test('a reload that finds nothing new is quiet', () => {
   const applied = { name: 'plan:applied', team: 't' } as const
   expect([told({ ...applied, stop: [], start: [] })[0], told({ ...applied, stop: ['a'], start: [] })[0]]).toEqual(['debug', 'info'])

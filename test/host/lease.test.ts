@@ -146,6 +146,35 @@ describe('leases', () => {
     ])
   })
 
+  test('of one agent that the store takes nothing of cost nobody else theirs', async () => {
+    let bad = 'new'
+    const { clock, leases, said, log } = over(({ agent_id }) => (agent_id === bad ? 'refused' : { verdict: 'ok' }))
+    await taken(clock, leases.take([{ agent_id: 'a' }, { agent_id: 'b' }]))
+    const answers = await taken(clock, leases.take([{ agent_id: 'new' }, { agent_id: 'c' }]))
+    const heard = answers.map((answer) => `${answer?.agent_id} ${answer?.verdict} ${answer?.lease_token ?? answer?.error}`)
+    bad = 'b'
+    await clock.pass(5_000)
+    const lost = [...log]
+    await clock.pass(5_000)
+    expect([heard, lost, said().at(-1), log.length]).toEqual([
+      ['new invalid no such text', 'c ok 3'],
+      ['lost b at 5000'],
+      '10000: a hold 1, c hold 3',
+      1,
+    ])
+  })
+
+  test('are not lost by a call that is refused for all of them', async () => {
+    let isRefused = false
+    const { clock, leases, log } = over(() => (isRefused ? 'refused' : { verdict: 'ok' }))
+    await taken(clock, leases.take([{ agent_id: 'a' }, { agent_id: 'b' }]))
+    isRefused = true
+    await clock.pass(12_000)
+    isRefused = false
+    await clock.pass(3_000)
+    expect(log.map((line) => line.split(' ')[0])).toEqual(['report:refused', 'lease:doubted', 'doubt', 'lease:confirmed', 'trust'])
+  })
+
   test('a wish waits for the store', async () => {
     let isAway = true
     const { clock, leases } = over(() => (isAway ? 'away' : { verdict: 'ok' }))

@@ -53,6 +53,28 @@ test('an agent that comes back from another process has against it what was kept
   await running.stop({ grace: 1_000 })
 })
 
+test('an agent whose lease the store does not take keeps no other from running, and is told of', async () => {
+  const { journal, running } = openRunning({
+    take: async (specs) =>
+      specs.map(({ id }): Taken => {
+        if (id === 'a') return { verdict: 'invalid', holder: undefined, freeIn: undefined, error: 'no such text' }
+        return { verdict: 'ok', token: 1, state: null, supervision: undefined }
+      }),
+  })
+  await running.arrange()
+  await journal.untilEntry('start b 1')
+  expect([
+    running.which().flatMap(({ children }) => children.map(({ id, status }) => `${id} ${status}`)),
+    running.holdings.refusal('a')?.error,
+    journal.events.find(({ name }) => name === 'lease:refused'),
+  ]).toEqual([
+    ['b running'],
+    'no such text',
+    { name: 'lease:refused', team: 'team', id: 'a', why: 'invalid', holder: undefined, error: 'no such text' },
+  ])
+  await running.stop({ grace: 1_000 })
+})
+
 test('leases that arrive after the stop start nothing', async () => {
   const free = Promise.withResolvers<void>()
   const { journal, running } = openRunning({
