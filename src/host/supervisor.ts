@@ -64,8 +64,6 @@ export type Supervisor<Spec extends ChildSpec> = {
   kill(): void
   /** Makes the team what the spec says; answered when it is decided, not when it is done. `kept`: what is remembered of those that come. */
   apply(team: TeamOf<Spec>, kept?: ReadonlyMap<string, Supervision>): Promise<Result>
-  /** Stops a child; a reload with another version, or a round of restarts, starts it again. */
-  terminate(id: string): Promise<Result>
   /** Stops a child and keeps it stopped until a restart. */
   pause(id: string): Promise<Result>
   /** Starts a child that is down, with nothing held against it: the end of a pause or a quarantine. */
@@ -195,7 +193,7 @@ export function createSupervisor<Spec extends ChildSpec>(options: SupervisorOpti
     return promise
   }
 
-  const ask = (kind: 'terminate' | 'pause' | 'restart' | 'renew') => (id: string) => request((to) => ({ kind, to, id }))
+  const ask = (kind: 'pause' | 'restart' | 'renew') => (id: string) => request((to) => ({ kind, to, id }))
 
   return {
     start: () => request((to) => ({ kind: 'start', to })),
@@ -207,7 +205,6 @@ export function createSupervisor<Spec extends ChildSpec>(options: SupervisorOpti
     kill: () => send({ kind: 'kill' }),
     apply: (spec, kept) =>
       request((to) => ({ kind: 'apply', to, spec, held: spec.children.map(({ id }) => id).filter(isHeld), ...(kept && { kept }) })),
-    terminate: ask('terminate'),
     pause: ask('pause'),
     restart: ask('restart'),
     renew: ask('renew'),

@@ -137,12 +137,12 @@ describe("OTP's cases with threads", () => {
     await hit(team.child('a'), 'throwInTimer')
     await team.until(({ name }) => name === 'child:delayed')
     const { supervisor } = team
-    expect([await supervisor.restart('a'), await supervisor.terminate('b'), await supervisor.restart('b')]).toEqual([
+    expect([await supervisor.restart('a'), await supervisor.pause('b'), await supervisor.restart('b')]).toEqual([
       { kind: 'refused', why: 'restarting' },
       done,
       done,
     ])
-    expect([supervisor.which()[0], await supervisor.terminate('a'), await supervisor.restart('a')]).toEqual([
+    expect([supervisor.which()[0], await supervisor.pause('a'), await supervisor.restart('a')]).toEqual([
       { id: 'a', status: 'waiting', incarnation: 1, exits: 1, until: expect.any(Number), since: expect.any(Number) },
       done,
       done,
@@ -167,7 +167,7 @@ test('a reload touches only what changed', async () => {
 test('a pause lasts, a restart ends it, and a renewal also takes down who is up', async () => {
   await using team = await hosted(teamOf(agents('a b')))
   const { supervisor } = team
-  expect([await supervisor.terminate('a'), await supervisor.apply(teamOf(agents('a b'))), team.ev()]).toEqual([
+  expect([await supervisor.pause('a'), await supervisor.apply(teamOf(agents('a b'))), team.ev()]).toEqual([
     done,
     { kind: 'planned', plan: { stop: [], start: [] } },
     'stop a',
