@@ -78,17 +78,23 @@ function isOnce(body: unknown): boolean {
 async function send({ link, onOpen }: HttpClientOptions, hop: Hop, signal: AbortSignal | undefined) {
   signal?.throwIfAborted()
   const { url, method } = hop
-  const { body, type, length } = encodeSimple(hop.body) ?? (await encodeBody(hop.body))
-  const headers = withBody(hop.headers, type, length)
   const onAbort = () => inbox.abort(signal?.reason)
   const inbox = new Inbox(method, url.href, () => {
     signal?.removeEventListener('abort', onAbort)
     close()
   })
-  inbox.attach(link.open({ method, origin: url.origin, path: url.pathname + url.search, headers, body }, inbox))
   const close = onOpen(inbox)
   signal?.addEventListener('abort', onAbort, { once: true })
+  open(link, hop, inbox).catch((error) => inbox.onError(error))
   return inbox.response
+}
+
+/** Encoding a body may take its time: what was given up meanwhile is not sent. */
+async function open(link: HttpLink, { url, method, headers: given, body: raw }: Hop, inbox: Inbox): Promise<void> {
+  const { body, type, length } = encodeSimple(raw) ?? (await encodeBody(raw))
+  if (inbox.isOver) return
+  const headers = withBody(given, type, length)
+  inbox.attach(link.open({ method, origin: url.origin, path: url.pathname + url.search, headers, body }, inbox))
 }
 
 /** The headers, with those that follow from the body and are not there. */

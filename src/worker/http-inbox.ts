@@ -34,8 +34,13 @@ export class Inbox implements HttpSink {
     this.#exchange = exchange
   }
 
+  get isOver(): boolean {
+    return this.#end !== undefined
+  }
+
   abort(reason: unknown): void {
-    this.#exchange?.abort(reason)
+    if (this.#exchange) this.#exchange.abort(reason)
+    else this.onError(reason)
   }
 
   /**
@@ -69,6 +74,7 @@ export class Inbox implements HttpSink {
   }
 
   onError(error: unknown): void {
+    if (this.isOver) return // the exchange says it once, but it is not all that may fail
     if (!this.#isLeft) this.#head.reject(error)
     this.#finish({ error })
   }

@@ -135,19 +135,28 @@ test('what a turn leaves unread ends with it', async () => {
   await server.aborted('/stuck?left')
 })
 
+const saidBy = ({ lines }: Client) =>
+  lines
+    .join('')
+    .split('\n')
+    .flatMap((line) => (line === '' ? [] : [JSON.parse(line).msg]))
+
 test('requests that a turn did not await end with it, which is said once, and their end harms nobody', async () => {
   const hasty = await pool.client()
   expect(await hasty.run('hurry', { silent: at('/silent?hasty'), stuck: at('/stuck?hasty') })).toBe(200)
   await Promise.all(['/silent?hasty', '/stuck?hasty'].map(server.aborted))
   expect(await hasty.run('ask', { how: 'http', url: at('/echo') })).toMatchObject({ status: 200 })
   const said = 'The handler of message "hurry" ended before 3 of its calls, which are given up: await what it starts'
-  expect(
-    hasty.lines
-      .join('')
-      .trimEnd()
-      .split('\n')
-      .map((line) => JSON.parse(line).msg),
-  ).toEqual([said])
+  expect(saidBy(hasty)).toEqual([said])
+})
+
+test('a request whose body was not ready when its turn ended is never sent', async () => {
+  const rash = await pool.client()
+  const { requests } = await server.seen()
+  await rash.run('rush', { url: at('/echo?late') })
+  await rash.run('form', { how: 'http', url: at('/echo') }) // whose body was begun later, and is there
+  const said = 'The handler of message "rush" ended before 1 of its calls, which are given up: await what it starts'
+  expect([(await server.seen()).requests - requests, saidBy(rash)]).toEqual([2, [said]]) // the form, and the look at what was seen
 })
 
 test('mail of durability: async may ask too; what it asked for ends with it', async () => {

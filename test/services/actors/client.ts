@@ -83,6 +83,13 @@ async function* pattern(bytes: number): AsyncGenerator<Uint8Array> {
   for (let left = bytes; left > 0; left -= chunk.length) yield chunk.subarray(0, Math.min(left, chunk.length))
 }
 
+function makeForm(): FormData {
+  const form = new FormData()
+  form.append('name', 'value')
+  form.append('file', new Blob(['contents'], { type: 'text/plain' }), 'file.txt')
+  return form
+}
+
 let left: unknown
 
 /** Does with the pool what a test says. */
@@ -97,6 +104,7 @@ export default defineActor({
     abort: true,
     leave: true,
     hurry: true,
+    rush: true,
     model: true,
     loop: true,
     secrets: true,
@@ -139,9 +147,7 @@ export default defineActor({
     },
     async form(given, { http }) {
       const { how, url } = given as Asked
-      const form = new FormData()
-      form.append('name', 'value')
-      form.append('file', new Blob(['contents'], { type: 'text/plain' }), 'file.txt')
+      const form = makeForm()
       if (how === 'fetch') return (await fetch(url, { method: 'POST', body: form })).json()
       if (how === 'http') return (await http(url, { body: form })).json()
       return (await (await undici()).request(url, { method: 'POST', body: form as never })).body.json()
@@ -174,6 +180,10 @@ export default defineActor({
       const response = await http(stuck)
       void response.text()
       return response.status
+    },
+    /** Ends while the body of what it started is still being written. */
+    rush(given, { http }) {
+      void http((given as Asked).url, { body: makeForm() })
     },
     model: (_, ctx) => ctx.llm.text({ prompt: 'Say something.' }),
     loop() {
