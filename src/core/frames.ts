@@ -1,4 +1,5 @@
 import type { JsonText, Outgoing, Priority } from './message.ts'
+import type { TurnLimits } from './turn-limit.ts'
 
 /**
  * What crosses the port between the host and a thread. A thread hosts a list of actors, so every frame about an actor names
@@ -74,6 +75,8 @@ export type HostFrame =
       readonly args: JsonText
       readonly state: JsonText | null
       readonly sql: readonly string[]
+      /** For its mail; the host sees to its turns. */
+      readonly limits: TurnLimits
       /** To the host's HTTP pool; it is moved. */
       readonly http?: InstanceType<typeof MessagePort>
     }
@@ -143,4 +146,6 @@ export type ThreadFrame =
       readonly actor: string
       readonly upTo: number
       readonly failed: readonly { readonly number: number; readonly error: ErrorData }[]
+      /** The last of them did not heed that its time was over: nothing more is handled, the thread has to be ended. */
+      readonly isHung?: true
     }

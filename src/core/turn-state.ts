@@ -1,5 +1,6 @@
 import type { Effects, ErrorData, Request, ThreadFrame } from './frames.ts'
 import type { Delivery, JsonText, Message } from './message.ts'
+import { limitOf, type TurnLimits } from './turn-limit.ts'
 
 /** Why a message is a dead letter. */
 export type DeadReason = 'attempts_exhausted' | 'poison' | 'fatal' | 'body_invalid' | 'handler_not_found' | 'expired'
@@ -88,17 +89,12 @@ export type TurnState = {
   readonly isDrained: boolean
 }
 
-export type Policy = {
-  readonly maxAttempts: number
-  readonly turnTimeout: number
-  /** By the type of the message or job; the rest has `turnTimeout`. */
-  readonly turnTimeouts?: Readonly<Record<string, number>>
-}
+export type Policy = TurnLimits & { readonly maxAttempts: number }
 
 /** Ms that the turn of a delivery may take. */
-export function timeoutOf({ turnTimeout, turnTimeouts = {} }: Policy, delivery: Delivery): number {
+export function timeoutOf(policy: Policy, delivery: Delivery): number {
   const { type } = delivery.kind === 'job' ? delivery.job : delivery.message
-  return Object.hasOwn(turnTimeouts, type) ? (turnTimeouts[type] ?? turnTimeout) : turnTimeout
+  return limitOf(policy, type)
 }
 
 export type Verdict =

@@ -3,6 +3,7 @@ import type { Effects, ErrorData, ThreadFrame } from './frames.ts'
 import type { Delivery } from './message.ts'
 import { commit, openDraft, requestsWaiting, type TurnDraft } from './turn-draft.ts'
 import { hand, mayBeHanded, mayHand, pace, runHanded, suspectFrom, takeBack } from './turn-handed.ts'
+import { patience } from './turn-limit.ts'
 import {
   type AbortCode,
   type Call,
@@ -17,8 +18,6 @@ import { onVerdict } from './turn-verdict.ts'
 
 /** So many turns may have ended and not be committed. */
 export const aheadLimit = 64
-/** A turn that was told to end has so many ms, then its thread is ended. */
-const patience = 5_000
 /** So many ms after a stop has kept it from its end, a message is tried again: one that ends only so must not be the first after every restart. */
 const afterStop = 1_000
 

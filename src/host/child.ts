@@ -111,8 +111,9 @@ export function createChild(thread: Thread, spec: AgentSpec, incarnation: number
     incarnation,
     thread: thread.id,
     load({ state, sql, http }) {
-      const { file, args } = spec
-      const frame = { kind: 'load', actor: id, incarnation, file, args, state, sql } as const
+      const { file, args, turnTimeout, turnTimeouts } = spec
+      const limits = { turnTimeout, turnTimeouts }
+      const frame = { kind: 'load', actor: id, incarnation, file, args, state, sql, limits } as const
       if (http) thread.move({ ...frame, http }, [http])
       else thread.post(frame)
       return loaded.promise

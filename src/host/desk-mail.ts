@@ -1,7 +1,9 @@
+import type { ThreadFrame } from '../core/frames.ts'
 import type { Message } from '../core/message.ts'
 import type { Turn } from '../store/functions/turns.ts'
 import { createAsyncMail, type FailedMail } from './async-mail.ts'
 import type { DeskOptions } from './desk-types.ts'
+import { unheeded } from './desk-words.ts'
 
 /** The mail of an actor with `durability: async`: what waited in the table is settled there once it is handled, without turns. */
 export function createDeskMail(
@@ -12,6 +14,8 @@ export function createDeskMail(
   const about = { team, id: agent, incarnation: child.incarnation }
   const owner = {}
   let open = 0
+  /** Which mail it is that the thread ends for. */
+  let isKnown = false
   let settled: (() => void)[] = []
 
   function settle(row: Message, ending: Partial<Turn>): void {
@@ -58,6 +62,12 @@ export function createDeskMail(
   return {
     mail,
     committed,
+    acked(frame: Extract<ThreadFrame, { kind: 'acks' }>): void {
+      mail.acked(frame)
+      if (!frame.isHung) return
+      isKnown = true
+      child.kill(unheeded)
+    },
     /** Lets the thread handle what came, for so many ms. */
     async drain(limit: number): Promise<void> {
       const { promise: late, resolve } = Promise.withResolvers<void>()
@@ -69,7 +79,7 @@ export function createDeskMail(
     /** The thread is gone: what it had of the table is handled again, and the first of it is suspect if that has ended the thread. */
     close(cause: 'crashed' | 'stopped'): void {
       const [first] = mail.close()
-      if (first && cause === 'crashed') settle(first, { outcome: 'interrupted' })
+      if (first && cause === 'crashed' && !isKnown) settle(first, { outcome: 'interrupted' })
     },
     lose(): void {
       outbox.discard(owner)

@@ -2,16 +2,20 @@ import type { AgentSpec } from '../core/agent.ts'
 import type { Event } from '../core/events.ts'
 import type { ErrorData } from '../core/frames.ts'
 import type { Delivery } from '../core/message.ts'
+import { overLimit } from '../core/turn-limit.ts'
 import type { TurnCommit, TurnState, Verdict } from '../core/turn-state.ts'
 import type { TurnVerdict } from '../store/functions/turns.ts'
 import { errorText } from './wire.ts'
 
 /** Why a turn is told to end. */
 export const abortReasons = {
-  TURN_TIMEOUT: 'The turn took longer than turnTimeout (or turnTimeouts, for its type) allows',
+  TURN_TIMEOUT: overLimit,
   STOPPED: 'The actor is being stopped',
   LEASE_LOST: 'Somebody else has the agent or the job now',
 } as const
+
+/** How a thread ends whose turn does not heed that. */
+export const unheeded = { exit: 'hung', detail: 'its turn went on after it was told to end' } as const
 
 /** Tells what becomes of an incarnation's turns. */
 export function announcements({ team, id }: AgentSpec, incarnation: number, emit: (event: Event) => void) {

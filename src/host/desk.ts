@@ -9,7 +9,7 @@ import { createAlarm } from './clock.ts'
 import { createDeskCalls } from './desk-calls.ts'
 import { createDeskMail } from './desk-mail.ts'
 import type { Desk, DeskOptions, DeskReport } from './desk-types.ts'
-import { abortReasons, announcements, causeOf, exitError, plainVerdict } from './desk-words.ts'
+import { abortReasons, announcements, causeOf, exitError, plainVerdict, unheeded } from './desk-words.ts'
 import { createUses } from './uses.ts'
 import { callerOf, sizeOf, wireTurn } from './wire.ts'
 
@@ -93,7 +93,7 @@ export function createDesk(options: DeskOptions): Desk {
       case 'abort':
         return child.post({ ...effect, actor: agent, reason: abortReasons[effect.code] })
       case 'kill':
-        return child.kill({ exit: 'hung', detail: 'its turn went on after it was told to end' })
+        return child.kill(unheeded)
       case 'hold':
         return mailbox.hold(effect.message, clock.now() + effect.retryIn)
       case 'putBack':
@@ -199,7 +199,7 @@ export function createDesk(options: DeskOptions): Desk {
       case 'pong':
         return
       case 'acks':
-        return deskMail?.mail.acked(frame)
+        return deskMail?.acked(frame)
     }
   }
 

@@ -37,7 +37,7 @@ export const agentSettings = z.strictObject({
     .enum(['transaction', 'async'])
     .default(agentDefaults.durability)
     .describe(
-      'async: messages are handled from memory, without turns, and those there are lost with the process; their ctx refuses ask, step, timers, jobs, db, llm and compute',
+      'async: messages are handled from memory, without turns, and those there are lost with its thread; their ctx refuses ask, step, timers, jobs, db, llm and compute',
     ),
   mailbox: count.max(100_000).default(agentDefaults.mailbox).describe('Messages in memory; the rest waits in the table'),
   mailboxLimit: count

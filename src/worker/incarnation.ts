@@ -48,7 +48,7 @@ export function createIncarnation(port: Port, onEnd: () => void) {
     const { actor: id, incarnation } = frame
     try {
       const actor = await createResident(frame, port)
-      life = { phase: 'running', actor, mail: createMail(actor) }
+      life = { phase: 'running', actor, mail: createMail(actor, frame.limits) }
       const effects = await runInit(actor, current.abort)
       port.send({ kind: 'loaded', actor: id, incarnation, effects })
     } catch (thrown) {
@@ -70,7 +70,10 @@ export function createIncarnation(port: Port, onEnd: () => void) {
   }
 
   async function handleMail(mail: ReturnType<typeof createMail>, frame: MailFrame): Promise<void> {
-    port.send(await mail.handle(frame))
+    const acks = await mail.handle(frame)
+    // Its handler still runs: beside it nothing may.
+    if (acks.isHung) life = { phase: 'ended' }
+    port.send(acks)
   }
 
   async function stop(id: string): Promise<void> {

@@ -1,12 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import type { Context, SendOptions } from '../actor.ts'
 import type { ErrorData, HostFrame, ThreadFrame } from '../core/frames.ts'
+import { limitOf, type TurnLimits } from '../core/turn-limit.ts'
 import { type Abort, createAbort } from './abort.ts'
 import { refusals } from './always.ts'
 import { endings } from './context.ts'
 import { toErrorData } from './error-data.ts'
 import { asActorError, handlerOf, parseBody, parseValue } from './handle.ts'
 import { toJson } from './json.ts'
+import { inTime } from './mail-limit.ts'
 import { makeMessage } from './outgoing.ts'
 import { freezeTop } from './state.ts'
 import { closeTurn, leaveTurn, openTurn, type Resident, type Turn } from './turn.ts'
@@ -19,7 +21,7 @@ const needsCommit = ['ask', 'step', 'id', 'every', 'after', 'cancel', 'jobs.crea
 const needsTurn = ['llm.text', 'llm.object', 'compute']
 
 /** Handles mail of `durability: async`: in order, without commits. All of it shares one ctx, as nothing is collected in it. */
-export function createMail(actor: Resident) {
+export function createMail(actor: Resident, limits: TurnLimits) {
   let from: string | null = null
   let abort = createAbort()
   let type = ''
@@ -45,23 +47,27 @@ export function createMail(actor: Resident) {
     async handle({ actor: id, first, items }: MailFrame): Promise<Acks> {
       const bodies = readBodies(items)
       const failed: { number: number; error: ErrorData }[] = []
-      for (let at = 0; at < items.length; at += 3) {
+      let isHung = false
+      let upTo = first - 1
+      for (let at = 0; at < items.length && !isHung; at += 3) {
+        upTo += 1
         type = items[at] ?? type
         from = items[at + 2] ?? from
         const before = actor.state.value
         if (abort.reason) abort = createAbort()
         try {
           const result = deliver(type, items[at + 1] ?? '', bodies && { value: bodies[at / 3] })
-          if (isThenable(result)) await result
+          if (isThenable(result)) isHung = (await inTime(result, limitOf(limits, type), abort)) === 'hung'
+          if (isHung) throw abort.reason
           if (open) closeTurn(open.turn, undefined)
         } catch (thrown) {
           actor.state.value = before
-          failed.push({ number: first + at / 3, error: toErrorData(asActorError(thrown, `message "${type}"`)) })
+          failed.push({ number: upTo, error: toErrorData(asActorError(thrown, `message "${type}"`)) })
         }
         if (open) leaveTurn(actor, open.turn)
         open = undefined
       }
-      return { kind: 'acks', actor: id, upTo: first + items.length / 3 - 1, failed }
+      return { kind: 'acks', actor: id, upTo, failed, ...(isHung && { isHung }) }
     },
     get abort() {
       return abort

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { HostFrame } from '../../src/core/frames.ts'
-import { createFakeChild } from './fake-child.ts'
+import { createFakeChild, type FakeContext } from './fake-child.ts'
 import { openTestStore, startNode, type TestNode } from './path.ts'
 
 let opened: Awaited<ReturnType<typeof openTestStore>>
@@ -102,6 +102,24 @@ test('a stop that its mail outlasts counts nothing against it', async () => {
   await begun.promise
   await stop()
   expect(await rows(`select status, interruptions from agent_deliveries where agent_id = 'a6'`)).toEqual([['ready', 0]])
+})
+
+test('mail that hangs is dead, its thread is ended for it, and nothing else is suspect', async () => {
+  await using node = startNode(opened.store, 'n8')
+  const receive = { note: () => {}, hang: (_: unknown, ctx: FakeContext) => ctx.hang() }
+  const { child } = await node.start('a8', { receive }, async)
+  // All of it is there before the first comes to the thread, which has it in one batch then.
+  await opened.backend.query(`insert into agent_messages (message_type, from_agent, to_agent, subject, payload)
+    select 'command', 'someone', 'a8', case n when 2 then 'hang' else 'note' end, to_jsonb(n) from generate_series(1, 3) n order by n`)
+  const dead = await node.next('message:dead', ({ id }) => id === 'a8')
+  expect([(await child.exited).exit, dead.error]).toEqual(['hung', 'TURN_TIMEOUT: too long'])
+  const ended = () => rows(`select status, interruptions from agent_deliveries where agent_id = 'a8' order by seq`)
+  await until(async () => (await ended())[2]?.[0] === 'done')
+  expect(await ended()).toEqual([
+    ['done', 0],
+    ['dead', 0],
+    ['done', 0],
+  ])
 })
 
 test('a burst of a hundred thousand is handled, all of it', async () => {

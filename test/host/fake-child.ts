@@ -21,6 +21,8 @@ export type FakeContext = {
   readonly aborted: Promise<string>
   /** Ends the thread here and now. */
   die(exit?: string): never
+  /** Mail only: it goes on after it was told to end. */
+  hang(): never
 }
 
 export type FakeActor = {
@@ -125,7 +127,12 @@ export function createFakeChild(id: string, actor: FakeActor, incarnation = 1): 
           end('crash', 'as asked')
           throw dead
         }
-        await actor.receive?.[type]?.(JSON.parse(items[at + 1] ?? '') as never, { die } as unknown as FakeContext)
+        const hang = () => {
+          const error = { name: 'ActorError', code: 'TURN_TIMEOUT', message: 'too long' }
+          send({ kind: 'acks', actor: id, upTo: first + at / 3, failed: [{ number: first + at / 3, error }], isHung: true })
+          throw dead
+        }
+        await actor.receive?.[type]?.(JSON.parse(items[at + 1] ?? '') as never, { die, hang } as unknown as FakeContext)
       } catch (thrown) {
         if (thrown === dead) return
         failed.push({ number: first + at / 3, error: { name: 'Error', message: (thrown as Error).message } })
@@ -204,6 +211,9 @@ export function createFakeChild(id: string, actor: FakeActor, incarnation = 1): 
       die(exit = 'crash') {
         end(exit, 'as asked')
         throw dead
+      },
+      hang() {
+        throw new Error('A turn that hangs is one that never ends')
       },
     }
     return { ctx, usesSteps: () => steps }

@@ -33,3 +33,26 @@ test('96 a thread that ends with a message in flight, by itself or by the host: 
     [numbers, tries, ['hung']],
   ])
 })
+
+test('mail of durability: async that never ends: it is a dead letter, its thread is ended, and the next one goes on', async () => {
+  const turnTimeouts = { stuck: 50 }
+  await using team = teamOn(ground, [
+    { id: 'l-async', type: 'tally', durability: 'async', turnTimeouts, backoff: { first: 10 } },
+    { id: 'l-witness', type: 'witness' },
+  ])
+  await team.start()
+  const waits = { from: 'x', expiresIn: 60_000 } // in the table, not only in memory
+  for (const type of ['stuck', 'note']) await team.send('l-async', type, type === 'note' ? { n: 0, of: 1, tell: 'l-witness' } : null, waits)
+  await team.event('turn:committed', (event) => event.id === 'l-witness')
+  const exits = team.seen.flatMap((event) => (event.name === 'child:exited' && event.id === 'l-async' ? [event.exit] : []))
+  const { error } = await team.event('message:dead', (event) => event.id === 'l-async')
+  const { rows } = await ground.backend.query(`select status, interruptions from agent_deliveries where agent_id = 'l-async' order by seq`)
+  expect([exits, error, rows]).toEqual([
+    ['hung'],
+    'TURN_TIMEOUT: The turn took longer than turnTimeout (or turnTimeouts, for its type) allows',
+    [
+      ['dead', 0],
+      ['done', 0],
+    ],
+  ])
+})

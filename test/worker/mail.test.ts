@@ -61,3 +61,15 @@ test('an abort reaches the mail in hand, and the next is not aborted', async () 
   thread.post({ kind: 'abort', actor: 'lab', code: 'STOPPED', reason: 'again' })
   expect(await thread.next('acks', ({ upTo }) => upTo === 3)).toMatchObject({ failed: [{ number: 3, error: { code: 'STOPPED' } }] })
 })
+
+test('mail that takes longer than its type may is aborted, and the rest is handled', async () => {
+  await using thread = await startThread()
+  await thread.load(sample('counter'), { limits: { turnTimeout: 60_000, turnTimeouts: { wait: 20 } } })
+  thread.post(mail(1, ['wait'], ['slow', 2]))
+  expect(await thread.next('acks')).toEqual({
+    kind: 'acks',
+    actor: 'lab',
+    upTo: 2,
+    failed: [{ number: 1, error: expect.objectContaining({ code: 'TURN_TIMEOUT' }) }],
+  })
+})

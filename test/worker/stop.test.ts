@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { agentDefaults } from '../../src/core/agent.ts'
 import { sample, startThread } from './thread.ts'
 
 test("a stop lets what runs finish, runs the actor's stop, and says so", async () => {
@@ -32,7 +33,7 @@ test('a refused actor stops at once, and its thread takes another load', async (
   await thread.load(sample('broken/nothing'))
   thread.post({ kind: 'stop', actor: 'lab' })
   await thread.next('stopped')
-  thread.post({ kind: 'load', actor: 'lab', incarnation: 2, file: sample('lab'), args: '{}', state: null, sql: [] })
+  thread.post({ kind: 'load', actor: 'lab', incarnation: 2, file: sample('lab'), args: '{}', state: null, sql: [], limits: agentDefaults })
   expect(await thread.next('loaded')).toMatchObject({ actor: 'lab', incarnation: 2 })
 })
 

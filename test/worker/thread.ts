@@ -1,6 +1,8 @@
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
+import { agentDefaults } from '../../src/core/agent.ts'
 import type { Answer, HostFrame, Request, ThreadFrame } from '../../src/core/frames.ts'
+import type { TurnLimits } from '../../src/core/turn-limit.ts'
 
 type FrameOf<Kind extends ThreadFrame['kind']> = Extract<ThreadFrame, { kind: Kind }>
 type Outcome = FrameOf<'ended'>['outcome']
@@ -18,7 +20,7 @@ export type Thread = AsyncDisposable & {
   next<Kind extends ThreadFrame['kind']>(kind: Kind, filter?: (frame: FrameOf<Kind>) => boolean): Promise<FrameOf<Kind>>
   load(
     file: string,
-    options?: { args?: unknown; state?: unknown; sql?: readonly string[]; id?: string },
+    options?: { args?: unknown; state?: unknown; sql?: readonly string[]; id?: string; limits?: TurnLimits },
   ): Promise<FrameOf<'loaded'> | FrameOf<'refused'>>
   /** Runs one turn to its end. */
   turn(type: string, body?: unknown, options?: Partial<Extract<HostFrame, { kind: 'turn' }>>): Promise<Outcome>
@@ -84,10 +86,10 @@ export async function startThread(answer: (request: Request, turn: number) => An
     exited,
     post: (...batch) => worker.postMessage(batch),
     next,
-    async load(file, { args = {}, state, sql = [], id = 'lab' } = {}) {
+    async load(file, { args = {}, state, sql = [], id = 'lab', limits = agentDefaults } = {}) {
       const loaded = Promise.any([next('loaded', ({ actor }) => actor === id), next('refused', ({ actor }) => actor === id)])
       const texts = { args: JSON.stringify(args), state: state === undefined ? null : JSON.stringify(state) }
-      thread.post({ kind: 'load', actor: id, incarnation: 1, file, sql, ...texts })
+      thread.post({ kind: 'load', actor: id, incarnation: 1, file, sql, limits, ...texts })
       return loaded
     },
     begin(type, body = null, options = {}) {

@@ -12,6 +12,8 @@ export default defineActor({
     async wait(body, ctx) {
       while (!existsSync(body as string)) await setTimeout(10, undefined, { signal: ctx.signal })
     },
+    /** Never ends, and does not listen. */
+    stuck: () => new Promise(() => {}),
     note(body, ctx) {
       const { n, of, tell } = body as Note
       const from = ctx.from ?? ''
