@@ -33,9 +33,7 @@ export const start: Command = {
   async run({ options, env: given }: Input): Promise<ExitCode> {
     const env = typeof options.market === 'string' ? { ...given, MARKET: options.market } : given
     const screen = process.stdout.isTTY === true && !options.json ? openScreen(process.stdout) : undefined
-    const log = await openLog(
-      screen ? { env: { LOG_LEVEL: 'warn', ...env }, isPretty: true, write: screen.print } : { env, isPretty: false },
-    )
+    const log = await openLog(screen ? { env, level: 'warn', isPretty: true, write: screen.print } : { env, isPretty: false })
     const file = configFile({ options, env })
     const { config } = await fileSource(file, env).read()
     const folder = typeof options.folder === 'string' ? options.folder : config.store.folder

@@ -18,6 +18,8 @@ export interface Log {
 
 export interface LogOptions {
   readonly env: Readonly<Record<string, string | undefined>>
+  /** The least that is logged when LOG_LEVEL does not say it; info, when absent. */
+  readonly level?: Level
   /** Pretty lines for people, else NDJSON. */
   readonly isPretty?: boolean
   readonly hasColors?: boolean
@@ -40,7 +42,7 @@ export async function openLog(options: LogOptions): Promise<Log> {
   let redact = createRedactor(env)
 
   const out = { write: (text: string) => sink.write(format(redact(text))) }
-  const logger = pino({ base: null, level: logLevelOf(env) }, out)
+  const logger = pino({ base: null, level: logLevelOf(env, options.level) }, out)
   const least = logger.levelVal
   const isWanted = (line: string) => line !== '' && Number(/^\{"level":(\d+)/.exec(line)?.[1] ?? least) >= least
   return {

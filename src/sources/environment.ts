@@ -24,6 +24,7 @@ const port = z
   .refine((number) => number <= 65_535)
 
 const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const
+type LogLevel = (typeof logLevels)[number]
 
 /** Where health is served. */
 export interface Port {
@@ -43,9 +44,9 @@ export function reloadIntervalOf(env: Environment): number {
   return read(env, 'AGENT_RELOAD_INTERVAL', interval, 'seconds, or an interval like 300s, 5m or 1h, from 1s to 24h') ?? defaultReload
 }
 
-/** The least that is logged, of LOG_LEVEL; CONFIG_INVALID when it is no level. */
-export function logLevelOf(env: Environment): (typeof logLevels)[number] {
-  return read(env, 'LOG_LEVEL', z.enum(logLevels), 'trace, debug, info, warn, error or fatal') ?? 'info'
+/** The least that is logged, of LOG_LEVEL, else `usual`; CONFIG_INVALID when it is no level. */
+export function logLevelOf(env: Environment, usual: LogLevel = 'info'): LogLevel {
+  return read(env, 'LOG_LEVEL', z.enum(logLevels), 'trace, debug, info, warn, error or fatal') ?? usual
 }
 
 /** Compose files pass what is unset as ''. */

@@ -45,6 +45,20 @@ test('opens with a level that there is, or not at all', async () => {
   await expect(openLog({ env: { LOG_LEVEL: 'warning' }, isPretty: false })).rejects.toMatchObject(failure)
 })
 
+test('a level of its own holds until LOG_LEVEL says another; set and empty, as compose files do, it says none', async () => {
+  async function logged(given: Readonly<Record<string, string>>) {
+    const written: string[] = []
+    const log = await openLog({ env: given, level: 'warn', isPretty: false, write: (text) => written.push(JSON.parse(text).msg) })
+    for (const level of ['debug', 'info', 'warn'] as const) log.write(level, level)
+    return written
+  }
+  expect([await logged({}), await logged({ LOG_LEVEL: '' }), await logged({ LOG_LEVEL: 'info' })]).toEqual([
+    ['warn'],
+    ['warn'],
+    ['info', 'warn'],
+  ])
+})
+
 test('takes secrets out of every line', async () => {
   const { log, text } = await collect({ isPretty: false })
   log.hide('sb_secret_xyz')
