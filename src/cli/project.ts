@@ -6,7 +6,7 @@ import { fileSource } from '../sources/file.ts'
 import type { Source } from '../sources/source.ts'
 import { withDocuments } from '../sources/with-documents.ts'
 import type { Input } from './command.ts'
-import { configFile, storeSettings } from './team-input.ts'
+import { configFile, likelyStoreSettings } from './team-input.ts'
 
 /** A project as `troupe start` sees it, with nothing of it running. */
 export interface Project extends AsyncDisposable {
@@ -18,7 +18,7 @@ export interface Project extends AsyncDisposable {
 export async function openProject(input: Input): Promise<Project> {
   const root = process.cwd()
   const file = configFile(input)
-  const folder = resolve(root, (await storeSettings(input)).folder)
+  const folder = resolve(root, (await likelyStoreSettings(input)).folder)
   await openFolder(folder)
   const settings = { root, actors: join(root, 'actors'), code: join(folder, 'code'), env: input.env, probe: createProbe() }
   const source = withDocuments(fileSource(resolve(root, file), input.env), input.env)

@@ -24,8 +24,16 @@ function namedConfig({ options, env }: Pick<Input, 'options' | 'env'>): string |
 
 /** Where the store is, by the command line, else by the config, which may be being edited, or absent where nobody named one. */
 export async function storeSettings(input: Pick<Input, 'options' | 'env'>): Promise<Config['store']> {
-  const { folder } = input.options
   const isAbsent = namedConfig(input) === undefined && !existsSync(defaultConfig)
-  const settings = readStoreSettings(isAbsent ? '' : await readConfigFile(configFile(input)), input.env)
+  return settingsIn(isAbsent ? '' : await readConfigFile(configFile(input)), input)
+}
+
+/** The same for who looks for faults: that the config cannot be read is one of them, and not the only one. */
+export async function likelyStoreSettings(input: Pick<Input, 'options' | 'env'>): Promise<Config['store']> {
+  return settingsIn(await readConfigFile(configFile(input)).catch(() => ''), input)
+}
+
+function settingsIn(text: string, { options: { folder }, env }: Pick<Input, 'options' | 'env'>): Config['store'] {
+  const settings = readStoreSettings(text, env)
   return typeof folder === 'string' ? { ...settings, folder } : settings
 }

@@ -77,3 +77,15 @@ test('a typo in the config is told by line, beside the faults of actor files', a
   ])
   expect(err).toContain('fault actors/unused.ts cannot be loaded')
 })
+
+test('a config that is not there is one fault, beside those of actor files', async () => {
+  const { code, err } = await project.run('check', '--config', 'none.yaml')
+  expect([code, err.split('\n').filter((line) => line.startsWith('fault '))]).toEqual([
+    2,
+    [
+      'fault Cannot read the config file none.yaml: name another with --config or TROUPE_CONFIG',
+      expect.stringMatching(/^fault actors\/broken\.ts /),
+      expect.stringMatching(/^fault actors\/unused\.ts /),
+    ],
+  ])
+})
