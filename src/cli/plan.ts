@@ -22,6 +22,7 @@ export const plan: Command = {
   notes: [
     'A running team compares what runs with its own config as it is now; --config matters when no team runs: then everything would start.',
     'Documents of MongoDB that bring no agent are listed as skipped, with their reason; those of an id that the config has, too: the config wins.',
+    'A process that does not answer is named, and the exit code is 1: what it would do nobody knows.',
   ],
   options: teamOptions,
   async run(input: Input): Promise<ExitCode> {
@@ -32,7 +33,7 @@ export const plan: Command = {
       for (const one of plans) print(one, plans.length > 1)
       printSilent(team)
     }
-    return 0
+    return team.silent.length > 0 ? 1 : 0
   },
 }
 
