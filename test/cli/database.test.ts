@@ -1,20 +1,37 @@
 import { existsSync } from 'node:fs'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { openStore } from '../../src/store/open.ts'
+import type { Store } from '../../src/store/store.ts'
 import { openProject, type Project } from './project.ts'
 
 let project: Project
+let store: Store
 
 beforeAll(async () => {
   project = await openProject()
-})
-
-afterAll(() => project?.[Symbol.asyncDispose]())
-
-test('the database that its commands look at is the one that the config names, as for all others', async () => {
   await project.configure('store: { kind: embedded, folder: data }\n')
   // Held here, as opening it takes seconds; commands go through its holder.
-  await using _ = await openStore({ env: {}, folder: 'data' })
+  store = await openStore({ env: {}, folder: 'data' })
+})
+
+afterAll(async () => {
+  await store?.close()
+  await project?.[Symbol.asyncDispose]()
+})
+
+/** Loses the answer to the first request with this in its address, after it was done. */
+function loseAnswer(part: string) {
+  const { fetch } = globalThis
+  let isLost = false
+  return vi.spyOn(globalThis, 'fetch').mockImplementation(async (input, init) => {
+    const response = await fetch(input, init)
+    if (isLost || !String(input).includes(part)) return response
+    isLost = true
+    throw new TypeError('fetch failed')
+  })
+}
+
+test('the database that its commands look at is the one that the config names, as for all others', async () => {
   const sent = await project.run('send', 'clerk', 'add', '2')
   const status = await project.ask<{ where: string }>('db', 'status')
   const query = await project.ask('db', 'query', 'select count(*)::int as sent from agent_messages')
@@ -29,6 +46,21 @@ test('the database that its commands look at is the one that the config names, a
     expect.stringMatching(/^error data is in use by process/),
   ])
   expect(existsSync('.troupe')).toBe(false)
+})
+
+test('a job that is added is told by the id of its row; once more, because the answer got lost, it is the same job', async () => {
+  const said = await project.run('jobs', 'add', 'draw', '{"of": "snow"}')
+  using fetches = loseAnswer('/rpc/create_jobs')
+  const json = await project.ask('jobs', 'add', 'draw', '{"of": "rain"}')
+  const tries = fetches.mock.calls.filter(([input]) => String(input).includes('/rpc/create_jobs'))
+  const rows = await store.read('agent_jobs', {}, { order: [{ by: 'created_at' }] })
+  const [snow, rain] = rows.map(({ id }) => id)
+  expect([rows.map(({ payload }) => payload), said.out, json, tries.length]).toEqual([
+    [{ of: 'snow' }, { of: 'rain' }],
+    `added ${snow}\nFollow it: troupe jobs show ${snow?.slice(0, 8)}\n`,
+    { id: rain, isNew: true },
+    2,
+  ])
 })
 
 test("another kind of store is not the embedded one's to reset", async () => {
