@@ -21,17 +21,22 @@ export async function openFolder(folder: string): Promise<void> {
   }
 }
 
-/**
- * Opens the store that the config names; `auto` leaves it to the environment. Embedded, its schema is brought up to date; `onRefused`
- * hears why the place of a process that had it and is gone cannot be taken.
- */
+export type ConfiguredOptions = {
+  readonly folder: string
+  /** It is here to stay, and should have the embedded store's folder itself. */
+  readonly stays?: boolean
+  /** Hears why the place of a process that had the embedded store and is gone cannot be taken. */
+  readonly onRefused?: (error: Error) => void
+}
+
+/** Opens the store that the config names; `auto` leaves it to the environment. Embedded, its schema is brought up to date. */
 export async function openConfigured(
   config: Config['store'],
   env: Environment,
-  { folder, onRefused = () => {} }: { readonly folder: string; readonly onRefused?: (error: Error) => void },
+  { folder, stays = false, onRefused = () => {} }: ConfiguredOptions,
 ): Promise<Backend> {
   const onEvent = (event: EmbeddedEvent) => void (event.kind === 'refused' && onRefused(event.error))
-  const backend = await openBackend({ env: narrowed(config.kind, env), folder, onEvent })
+  const backend = await openBackend({ env: narrowed(config.kind, env), folder, stays, onEvent })
   if (backend.kind === 'embedded') await backend.migrate()
   return backend
 }

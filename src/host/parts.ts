@@ -75,7 +75,7 @@ export async function openParts(options: PartsOptions): Promise<Parts> {
   const versions = await openVersions(folder)
   const onRefused = ({ message }: Error) => log?.write('error', `The store cannot be taken over: ${message}`)
   const [backend, shell] = await Promise.all([
-    options.store ? undefined : openConfigured(wanted.config.store, env, { folder, onRefused }),
+    options.store ? undefined : openConfigured(wanted.config.store, env, { folder, stays: true, onRefused }),
     writeShell(settings.code),
   ])
   if (backend) log?.hide(backend.key)
@@ -212,7 +212,9 @@ export async function openParts(options: PartsOptions): Promise<Parts> {
 
   return {
     store,
-    where: backend?.where ?? store.kind,
+    get where() {
+      return backend?.where ?? store.kind
+    },
     settings,
     versions,
     engine,

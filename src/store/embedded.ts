@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ActorError } from '../core/errors.ts'
 import { abortable } from './abortable.ts'
-import { enterFolder, type FolderLock, type Holder, readHolder } from './folder.ts'
+import { claimFolder, enterFolder, type FolderLock, type Holder, isHeld, readHolder } from './folder.ts'
 import { generateServiceKey } from './keys.ts'
 import { type Migration, requireMigrated } from './migrate.ts'
 import { createRemote, isAlive } from './remote.ts'
@@ -24,6 +24,8 @@ export interface EmbeddedOptions {
   readonly port?: number | undefined
   /** How long to wait for a process that has the folder but does not answer. */
   readonly patience?: number | undefined
+  /** It is here to stay: as a guest it takes the folder as soon as that is free, before anybody who comes for a moment. */
+  readonly stays?: boolean | undefined
   readonly hangAfter?: number | undefined
   readonly onEvent?: ((event: EmbeddedEvent) => void) | undefined
 }
@@ -61,10 +63,16 @@ interface Role extends SqlAccess {
 const postgresMajor = '18'
 const archive = fileURLToPath(new URL(`../../supabase/embedded/pg${postgresMajor}.tar.zst`, import.meta.url))
 const defaultPatience = 10_000
+/** Ms between two looks of a guest that stays. */
+const watchEvery = 250
 
 /** Opens or joins the database in a folder, makes it when there is none, migrates it, and serves it to later processes. */
 export async function openEmbedded(options: EmbeddedOptions): Promise<EmbeddedStore> {
-  let role = await takeRole(options)
+  const claim = options.stays ? claimFolder(options.folder) : undefined
+  let role = await takeRole(options).catch((error) => {
+    claim?.end()
+    throw error
+  })
   let retaking: Promise<void> | undefined
   /** Why the last attempt to take the holder's place came to nothing. */
   let refusal: Error | undefined
@@ -76,8 +84,27 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<EmbeddedSt
     const next = await takeRole(options).catch(refused)
     if (next === undefined) return // the next failed request comes here again
     refusal = undefined
-    if (isClosed) await next.close()
-    else role = next
+    if (isClosed) return await next.close()
+    role = next
+    settle()
+  }
+
+  function beginRetake(lost: Role): void {
+    retaking ??= retake(lost).finally(() => {
+      retaking = undefined
+    })
+  }
+
+  /** Whoever has the folder waits for it no more. */
+  function settle(): void {
+    if (role.kind !== 'owner') return
+    clearInterval(watch)
+    claim?.end()
+  }
+
+  /** Without this its next request would find the holder gone; what cannot be taken is left to those, which come less often. */
+  function look(): void {
+    if (role.kind === 'guest' && refusal === undefined && !isHeld(options.folder)) beginRetake(role)
   }
 
   function refused(error: Error): undefined {
@@ -106,12 +133,13 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<EmbeddedSt
     } catch (error) {
       if (used.kind === 'owner' || signal?.aborted || (await isAlive(used.holder))) throw error
       const failed = failure(error, used)
-      retaking ??= retake(used).finally(() => {
-        retaking = undefined
-      })
+      beginRetake(used)
       throw failed
     }
   }
+
+  const watch = claim && setInterval(look, watchEvery).unref()
+  settle()
 
   return {
     fetch: (input, init) => withRole((used) => used.fetch(input, init), init?.signal),
@@ -128,6 +156,8 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<EmbeddedSt
     kill: () => role.kill(),
     async close() {
       isClosed = true
+      clearInterval(watch)
+      claim?.end()
       await retaking
       await role.close()
     },
@@ -135,8 +165,8 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<EmbeddedSt
 }
 
 async function takeRole(options: EmbeddedOptions): Promise<Role> {
-  const { folder, patience = defaultPatience } = options
-  const entry = await enterFolder(folder, { patience, isAlive })
+  const { folder, patience = defaultPatience, stays = false } = options
+  const entry = await enterFolder(folder, { patience, isAlive, stays })
   switch (entry.kind) {
     case 'owner':
       return await own(entry.lock, options)

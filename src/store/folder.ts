@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
 import { readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -19,6 +19,12 @@ export interface FolderLock {
   release(): Promise<void>
 }
 
+/** Says that whoever made it waits for the folder; it ends with its process, too. */
+export interface FolderClaim {
+  /** Safe twice. */
+  end(): void
+}
+
 export type Entry =
   | { readonly kind: 'owner'; readonly lock: FolderLock }
   | { readonly kind: 'guest'; readonly holder: Holder }
@@ -28,16 +34,21 @@ export interface EnterOptions {
   /** How long to wait for a holder that does not answer (yet): it may be starting, ending or frozen. */
   readonly patience: number
   readonly isAlive: (holder: Holder) => Promise<boolean>
+  /** It is here to stay, and takes a folder that others wait for, too. */
+  readonly stays?: boolean
   readonly signal?: AbortSignal
 }
 
 const pause = 50
 
-/** Locks the folder, or finds the process that has it: somebody to join, or somebody who does not answer. */
-export async function enterFolder(folder: string, { patience, isAlive, signal }: EnterOptions): Promise<Entry> {
+/**
+ * Locks the folder, or finds the process that has it: somebody to join, or somebody who does not answer. A folder that others
+ * wait for is left to them, so that who comes for a moment only does not become their host.
+ */
+export async function enterFolder(folder: string, { patience, isAlive, stays = false, signal }: EnterOptions): Promise<Entry> {
   const limit = performance.now() + patience
   while (true) {
-    const lock = tryLock(folder)
+    const lock = stays || !isLocked(folder, files.claim) ? tryLock(folder) : undefined
     if (lock) return { kind: 'owner', lock }
     const holder = await readHolder(folder)
     if (holder && (await isAlive(holder))) return { kind: 'guest', holder }
@@ -46,16 +57,31 @@ export async function enterFolder(folder: string, { patience, isAlive, signal }:
   }
 }
 
-/** An SQLite lock because it dies with its process, whereas in containers every process may have the pid of the last one. */
-function tryLock(folder: string): FolderLock | undefined {
-  const database = openLock(folder)
+/** Claims the folder for when its holder is gone. Any number of processes may have a claim at a time. */
+export function claimFolder(folder: string): FolderClaim {
+  const database = openLock(folder, files.claim, { timeout: claimTimeout })
   try {
-    database.exec('begin exclusive')
+    database.exec('begin; select count(*) from sqlite_schema') // the read lock lasts as long as the transaction
   } catch (error) {
     database.close()
-    if ((error as { errcode?: number }).errcode === sqliteBusy) return undefined
     throw unusable(folder, error)
   }
+  return { end: () => void (database.isOpen && database.close()) }
+}
+
+/** Whether a process has the folder just now, or nobody can tell: whoever tries to take it hears why. */
+export function isHeld(folder: string): boolean {
+  try {
+    return isLocked(folder, files.lock)
+  } catch {
+    return true
+  }
+}
+
+/** An SQLite lock because it dies with its process, whereas in containers every process may have the pid of the last one. */
+function tryLock(folder: string): FolderLock | undefined {
+  const database = tryExclusive(folder, files.lock)
+  if (!database) return undefined
   const path = join(folder, 'run.json')
   return {
     async announce(holder) {
@@ -71,12 +97,37 @@ function tryLock(folder: string): FolderLock | undefined {
   }
 }
 
+/** The holder locks the one exclusively; who waits for it reads the other. */
+const files = { lock: 'lock.db', claim: 'claim.db' } as const
+type LockFile = (typeof files)[keyof typeof files]
 const sqliteBusy = 5
+/** Ms for those who look whether there is a claim, which takes them no time at all. */
+const claimTimeout = 1_000
 
-function openLock(folder: string): DatabaseSync {
+function isLocked(folder: string, file: LockFile): boolean {
+  if (!existsSync(join(folder, file))) return false
+  const database = tryExclusive(folder, file)
+  database?.close()
+  return database === undefined
+}
+
+/** Undefined: it is locked. */
+function tryExclusive(folder: string, file: LockFile): DatabaseSync | undefined {
+  const database = openLock(folder, file)
+  try {
+    database.exec('begin exclusive')
+    return database
+  } catch (error) {
+    database.close()
+    if ((error as { errcode?: number }).errcode === sqliteBusy) return undefined
+    throw unusable(folder, error)
+  }
+}
+
+function openLock(folder: string, file: LockFile, { timeout = 0 } = {}): DatabaseSync {
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 })
-    return new DatabaseSync(join(folder, 'lock.db'), { timeout: 0 })
+    return new DatabaseSync(join(folder, file), { timeout })
   } catch (error) {
     throw unusable(folder, error)
   }

@@ -16,6 +16,8 @@ export interface OpenOptions {
   readonly folder?: string
   /** Where to serve the embedded store on 127.0.0.1; any free port when absent. */
   readonly port?: number
+  /** It is here to stay, and should have the embedded store's folder itself. */
+  readonly stays?: boolean
   /** A folder of migrations other than the ones that come with this version. */
   readonly migrations?: string
   readonly onEvent?: (event: EmbeddedEvent) => void
@@ -79,12 +81,15 @@ export async function openStore(options: OpenOptions): Promise<Store> {
 const inProcess = 'http://store.invalid'
 
 async function embeddedBackend(options: OpenOptions, key: string | undefined, migrations: readonly Migration[]): Promise<Backend> {
-  const { folder = defaultFolder, port, onEvent } = options
-  const store = await openEmbedded({ folder, migrations, key, port, onEvent })
+  const { folder = defaultFolder, port, stays, onEvent } = options
+  const store = await openEmbedded({ folder, migrations, key, port, stays, onEvent })
   const schema = latestVersion(migrations)
   return {
     kind: 'embedded',
-    where: `${shortened(folder)}, ${store.role === 'owner' ? 'served' : `joined through process ${store.holder.pid}`} at ${store.holder.url}`,
+    get where() {
+      const { role, holder } = store
+      return `${shortened(folder)}, ${role === 'owner' ? 'served' : `joined through process ${holder.pid}`} at ${holder.url}`
+    },
     url: store.holder.url,
     key: store.holder.key,
     fetch: store.fetch,

@@ -4,18 +4,18 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, test } from 'vitest'
-import { enterFolder } from '../../src/store/folder.ts'
+import { claimFolder, enterFolder } from '../../src/store/folder.ts'
 import { tempFolder } from '../helpers.ts'
 
 const nobody = () => Promise.resolve(false)
 
-/** Another process that holds the folder. */
-async function holdFolder(folder: string): Promise<ChildProcess & AsyncDisposable> {
+/** Another process that holds the folder, if it gets it. */
+async function holdFolder(folder: string, entry = 'owner'): Promise<ChildProcess & AsyncDisposable> {
   const child = fork(join(import.meta.dirname, 'hold-folder.ts'), [folder], { execArgv: [] })
   const dispose = async () => {
     if (child.exitCode === null && child.signalCode === null) await Promise.all([once(child, 'exit'), child.kill('SIGKILL')])
   }
-  expect(await once(child, 'message')).toEqual(['owner', undefined])
+  expect(await once(child, 'message')).toEqual([entry, undefined])
   return Object.assign(child, { [Symbol.asyncDispose]: dispose })
 }
 
@@ -69,4 +69,19 @@ test('whoever waits gets the folder when it is released', async () => {
   const entry = await second
   expect(entry.kind).toBe('owner')
   if (entry.kind === 'owner') await entry.lock.release()
+})
+
+test('a folder that somebody waits for is left to those who stay, by whoever comes for a moment only', async () => {
+  await using folder = await tempFolder()
+  const first = await enterFolder(folder.path, { patience: 0, isAlive: nobody })
+  if (first.kind !== 'owner') throw new Error('The folder is not free')
+  const claims = [claimFolder(folder.path), claimFolder(folder.path)]
+  await first.lock.release()
+  claims[0]?.end()
+  await using _ = await holdFolder(folder.path, 'held')
+  const second = await enterFolder(folder.path, { patience: 0, isAlive: nobody, stays: true })
+  if (second.kind === 'owner') await second.lock.release()
+  for (const claim of claims) claim.end()
+  await using last = await holdFolder(folder.path)
+  expect([second.kind, last.connected]).toEqual(['owner', true])
 })

@@ -104,6 +104,21 @@ describe('a folder', () => {
     })
   })
 
+  test('goes to a guest that stays as soon as it is free, before anybody who comes for a moment', async () => {
+    const first = await open(folder.path)
+    await using team = await open(folder.path, { stays: true })
+    const before = team.role()
+    await first.close()
+    await using visitor = await open(folder.path)
+    expect([before, team.role(), visitor.role(), await visitor.ids(), await team.ids()]).toEqual([
+      ...['guest', 'owner', 'guest'],
+      ...[
+        [1, 2, 3],
+        [1, 2, 3],
+      ],
+    ])
+  })
+
   test('cannot be taken over by a guest that may not open it: the guest says why, and goes on as soon as it can', async () => {
     const told: string[] = []
     const first = await open(folder.path)
@@ -145,7 +160,7 @@ describe('a folder', () => {
     expect({ mode: mode & 0o777, announced, left: (await readdir(folder.path)).sort() }).toEqual({
       mode: 0o600,
       announced: store.holder,
-      left: ['db', 'lock.db'],
+      left: ['claim.db', 'db', 'lock.db'],
     })
   })
 
