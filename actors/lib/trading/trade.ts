@@ -1,17 +1,16 @@
 import { ActorError } from 'troupe/actor'
-import { type Broker, type Outcome, refused } from '../markets/broker.ts'
+import type { Broker } from '../markets/broker.ts'
 import { dollars, shareCount } from '../markets/units.ts'
-import { brokerFor, cliFor, mayStillAct, openBroker } from './brokers.ts'
-import { type Execution, positionOf, readExecutions } from './execution.ts'
+import { brokerFor, cliFor, openBroker } from './brokers.ts'
+import { type Execution, readExecutions } from './execution.ts'
 import { mayOpen, openSource, platformOf } from './market-source.ts'
 import { offerOf } from './offer.ts'
 import type { ExecuteTrade } from './opportunity.ts'
-import { recordOutcome, sendOnce } from './order.ts'
 import { type Account, accountOf, haltReason } from './purse.ts'
 import { type Plan, reserve } from './reserve.ts'
 import { type Offer, type Planned, review, staleReason } from './review.ts'
-import { unwind, type Venue } from './sale.ts'
 import { sceneOf } from './scene.ts'
+import { type Sent, sendAll } from './send.ts'
 import type { TraderCtx } from './trader-args.ts'
 import { unsentReason } from './unsent.ts'
 
@@ -162,7 +161,7 @@ async function carryOut(plan: Plan, job: ExecuteTrade, ctx: TraderCtx, refusal?:
   if (problem !== undefined) return giveBack(executions, problem, ctx)
   const opened = await openSource(plan.source, { http: ctx.http, signal: ctx.signal, clock: ctx.now })
   const broker = openBroker(plan.broker, ctx.self, opened, ctx.args)
-  return await sendAll(executions, plan, { broker, source: opened.source }, ctx)
+  return resultOf(await sendAll(executions, plan, { broker, source: opened.source }, ctx), plan, broker)
 }
 
 /** What was sent, by us or by another one meanwhile, stays: a look at what is open finds out what became of it. */
@@ -187,40 +186,6 @@ async function unapproved(id: string, ctx: TraderCtx): Promise<string | undefine
   const reason = row?.status === 'pending' ? 'not_approved' : `already_${row?.status}`
   ctx.db.write('review_opportunity', { id, decision: 'rejected', reviewed_by: ctx.self, reason })
   return reason
-}
-
-/** What became of an execution; `isHeld` when it was not sent at all. */
-interface Sent {
-  readonly execution: Execution
-  readonly outcome: Outcome
-  readonly isHeld: boolean
-}
-
-async function sendAll(executions: readonly Execution[], plan: Plan, at: Venue, ctx: TraderCtx): Promise<TradeResult> {
-  const outcomes: Sent[] = []
-  const isOff = mayStillAct(plan, ctx.args) ? undefined : refused('live_trading_off', `${plan.broker} may not buy any more`)
-  for (const execution of executions) {
-    // A set that lacks a leg is no arbitrage: nothing more of it is bought.
-    const isLost = plan.basket !== null && outcomes.some(({ outcome }) => outcome.kind !== 'filled')
-    const hindrance = isLost ? refused('not_whole', 'another leg failed') : isOff
-    // What was sent is never taken for unsent, whatever hinders it now.
-    const isHeld = hindrance !== undefined && execution.stage === 'reserved'
-    outcomes.push({ execution, isHeld, outcome: isHeld ? hindrance : await outcomeOf(execution, at.broker, ctx) })
-  }
-  const isBroken = plan.basket !== null && outcomes.some(({ outcome }) => outcome.kind !== 'filled')
-  for (const { execution, outcome, isHeld } of outcomes) {
-    if (execution.status === 'pending') recordOutcome(execution, outcome, ctx, isHeld ? { stage: 'reserved' } : {})
-    if (isBroken && outcome.kind === 'filled') await unwind(execution, outcome, at, ctx)
-  }
-  return resultOf(outcomes, plan, at.broker)
-}
-
-/** What was bought before is not asked about again. */
-async function outcomeOf(execution: Execution, broker: Broker, ctx: TraderCtx): Promise<Outcome> {
-  if (execution.status === 'pending') return await sendOnce(execution, broker, ctx)
-  const { shares, cost, fee } = positionOf(execution)
-  if (execution.stage === 'unsold_leg') return { kind: 'unsold_leg', shares, cost, detail: execution.error_message ?? 'found unsold' }
-  return { kind: 'filled', shares, cost, fee, fills: [], isEstimate: false }
 }
 
 function resultOf(outcomes: readonly Sent[], { edge }: Plan, broker: Broker): TradeResult {
