@@ -61,6 +61,8 @@ export type Refusal =
   | 'usage'
   | 'cannot_start'
   | 'live_trading_off'
+  | 'trading_disabled'
+  | 'config_missing'
   | 'released'
 
 /** How a fill compares: dollars per share, and the distance of its average from the middle of the book in hundredths of a per cent. */

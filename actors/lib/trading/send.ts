@@ -1,10 +1,10 @@
 import { type Broker, type Outcome, refused } from '../markets/broker.ts'
-import { mayStillAct } from './brokers.ts'
 import { type Execution, positionOf } from './execution.ts'
 import { recordOutcome, sendOnce } from './order.ts'
 import type { Plan } from './reserve.ts'
 import { unwind, type Venue } from './sale.ts'
 import type { TraderCtx } from './trader-args.ts'
+import { offReason } from './unsent.ts'
 
 /** What became of an execution; `isHeld` when it was not sent at all. */
 export interface Sent {
@@ -16,14 +16,10 @@ export interface Sent {
 /** Sends what of a trade is not sent, and writes down what became of all of it; a set that came to less than a set is unwound. */
 export async function sendAll(executions: readonly Execution[], plan: Plan, at: Venue, ctx: TraderCtx): Promise<readonly Sent[]> {
   const outcomes: Sent[] = []
-  const isOff = mayStillAct(plan, ctx.args) ? undefined : refused('live_trading_off', `${plan.broker} may not buy any more`)
   for (const execution of executions) {
-    // A set that lacks a leg is no arbitrage: nothing more of it is bought.
-    const isLost = plan.basket !== null && outcomes.some(({ outcome }) => outcome.kind !== 'filled')
-    const hindrance = isLost ? refused('not_whole', 'another leg failed') : isOff
     // What was sent is never taken for unsent, whatever hinders it now.
-    const isHeld = hindrance !== undefined && execution.stage === 'reserved'
-    outcomes.push({ execution, isHeld, outcome: isHeld ? hindrance : await outcomeOf(execution, at.broker, ctx) })
+    const hindrance = execution.stage === 'reserved' ? await hindranceOf(outcomes, plan, ctx) : undefined
+    outcomes.push({ execution, isHeld: hindrance !== undefined, outcome: hindrance ?? (await outcomeOf(execution, at.broker, ctx)) })
   }
   const isBroken = plan.basket !== null && outcomes.some(({ outcome }) => outcome.kind !== 'filled')
   for (const { execution, outcome, isHeld } of outcomes) {
@@ -31,6 +27,14 @@ export async function sendAll(executions: readonly Execution[], plan: Plan, at: 
     if (isBroken && outcome.kind === 'filled') await unwind(execution, outcome, at, ctx)
   }
   return outcomes
+}
+
+/** Why the next order is not sent, asked before each: trading may be switched off while a set is bought. */
+async function hindranceOf(before: readonly Sent[], plan: Plan, ctx: TraderCtx): Promise<Outcome | undefined> {
+  // A set that lacks a leg is no arbitrage: nothing more of it is bought.
+  if (plan.basket !== null && before.some(({ outcome }) => outcome.kind !== 'filled')) return refused('not_whole', 'another leg failed')
+  const reason = await offReason(plan, ctx)
+  return reason && refused(reason, `${plan.broker} may not buy any more`)
 }
 
 /** What was bought before is not asked about again. */

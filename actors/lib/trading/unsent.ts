@@ -12,14 +12,21 @@ import type { TraderCtx } from './trader-args.ts'
  * edge are as good as then; whether anybody may trade, and trade this, is asked as for a new one.
  */
 export async function unsentReason(plan: Plan, offer: Offer, ctx: TraderCtx): Promise<string | undefined> {
-  if (!mayStillAct(plan, ctx.args)) return 'live_trading_off'
   const stale = staleReason(offer, ctx.now())
   if (stale !== undefined) return stale
   if (ctx.args.approval === 'manual' && offer.status !== 'approved') return 'not_approved'
+  return (await offReason(plan, ctx)) ?? (await marketReason(plan, ctx))
+}
+
+/** Why no order of a trade may be sent at this moment, whatever it is worth. */
+export async function offReason(
+  plan: Plan,
+  ctx: TraderCtx,
+): Promise<'live_trading_off' | 'config_missing' | 'trading_disabled' | undefined> {
+  if (!mayStillAct(plan, ctx.args)) return 'live_trading_off'
   const limits = readLimits(await ctx.db.read('system_config'))
   if (limits === undefined) return 'config_missing'
-  if (!limits.tradingEnabled) return 'trading_disabled'
-  return await marketReason(plan, ctx)
+  return limits.tradingEnabled ? undefined : 'trading_disabled'
 }
 
 async function marketReason({ source: name, strategy, orders }: Plan, ctx: TraderCtx): Promise<string | undefined> {

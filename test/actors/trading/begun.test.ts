@@ -23,28 +23,27 @@ function begun(stages: readonly string[], changes: object = {}) {
   const plan = { ...real, strategy: 'complete_set', probability: null, basket: id, orders: legs, ...changes }
   return stages.map((stage, leg) => ({
     ...{ id: `e${leg}`, opportunity_id: id, market_id: '101', event_id: null, side: legs[leg]?.side, amount: 10, fees: 0, shares: null },
-    ...{ status: 'pending', stage, executed_by: 'trader-1', error_message: null, executed_at: null, details: { ...plan, leg } },
+    ...{ status: stage === 'filled' ? 'executed' : 'pending', stage, executed_by: 'trader-1', error_message: null, executed_at: null },
+    ...(stage === 'filled' && { amount: 4.1, shares: 10 }),
+    details: { ...plan, leg },
     created_at: new Date(now).toISOString(),
   }))
 }
 
-/** What a trader makes of a job that was begun before, with everything that it writes and that the CLI was asked. */
-async function goneOn(executions: readonly object[], args: object, { row: changes = {}, config = {} } = {}) {
+/** What a trader makes of a job that was begun before, with everything that it writes and that the CLI was asked; trading may be switched off after so many orders. */
+async function goneOn(executions: readonly object[], args: object, { row: changes = {}, config = {}, offAfter = 9 } = {}) {
   await using folder = await openFolder()
   const log = join(folder.path, 'calls')
   const command = [process.execPath, join(import.meta.dirname, '../markets/polyclaw-stand-in.js')]
   const polyclaw = { command, trade: command, env: { STAND_IN: 'filled', STAND_IN_LOG: log, STAND_IN_STORE: join(folder.path, 'store') } }
   const row = { id, market_id: '101', side: 'YES', status: 'approved', current_price: 0.4, confidence: 0.9, edge: 0.3, ...changes }
   const details = { source: 'polymarket', strategy: 'complete_set' }
-  const tables: Readonly<Record<string, readonly object[]>> = {
-    trade_opportunities: [{ details, expires_at: new Date(now + 60_000).toISOString(), ...row }],
-    trade_executions: executions,
-    system_config: Object.entries({ trading_enabled: true, max_daily_exposure: 20, max_position_size: 5, ...config }).map(
-      ([key, value]) => ({
-        key,
-        value,
-      }),
-    ),
+  let orders = 0
+  const limits = () => ({ trading_enabled: orders < offAfter, max_daily_exposure: 20, max_position_size: 5, ...config })
+  const tables: Readonly<Record<string, () => readonly object[]>> = {
+    trade_opportunities: () => [{ details, expires_at: new Date(now + 60_000).toISOString(), ...row }],
+    trade_executions: () => executions,
+    system_config: () => Object.entries(limits()).map(([key, value]) => ({ key, value })),
   }
   const written: unknown[] = []
   const ctx = {
@@ -52,9 +51,13 @@ async function goneOn(executions: readonly object[], args: object, { row: change
     args: traderArgs.parse({ market: 'polymarket', polyclaw, ...args }),
     http: () => Promise.reject(new Error('the market is asked')),
     db: {
-      read: async (table: string) => tables[table] ?? [],
-      call: async (_: string, { stage }: { stage?: string }) => ({ verdict: stage === 'ordered' ? 'ok' : 'repeat' }),
-      write: (fn: string, { id: of, reason, stage }: Record<string, string>) => written.push([fn, of, stage, reason].filter(Boolean)),
+      read: async (table: string) => tables[table]?.() ?? [],
+      async call(_: string, { stage }: { stage?: string }) {
+        if (stage === 'ordered') orders += 1
+        return { verdict: stage === 'ordered' ? 'ok' : 'repeat' }
+      },
+      write: (fn: string, { id: of, reason, stage, exit_reason }: Record<string, string>) =>
+        written.push([fn, of, stage, reason, exit_reason].filter(Boolean)),
     },
   } as unknown as TraderCtx
   const { decision, reason } = await trade(job, ctx)
@@ -99,6 +102,31 @@ test('a leg that was sent is asked about, also when the one before it failed', a
     ['record_execution', 'e0', 'unknown'],
     ['record_execution', 'e1', 'unknown'],
   ])
+})
+
+describe('a set of which one leg was bought', () => {
+  const off = ['release_execution', 'e1', 'reserved', 'trading_disabled: paper may not buy any more']
+  const sold = ['settle_execution', 'e0', 'unwound']
+  const no = { ...legs[1], limit: 6_100 }
+
+  test.each([
+    ['before', ['filled', 'reserved'], { config: { trading_enabled: false } }, [sold, off]],
+    ['in between', ['reserved', 'reserved'], { offAfter: 1 }, [['record_execution', 'e0', 'filled'], sold, off]],
+  ])('is not completed once trading was switched off %s: what was bought is sold', async (_, stages, changes, expected) => {
+    await using folder = await openFolder()
+    const source = await recordMarkets(folder.path, [{}])
+    const set = begun(stages, { broker: 'paper', source, orders: [order, no] })
+    const { decision, reason, written } = await goneOn(set, { market: source }, { row: { details: { source } }, ...changes })
+    expect([decision, reason, written]).toEqual(['partly', 'trading_disabled', expected])
+  })
+
+  test('is completed while trading is on', async () => {
+    await using folder = await openFolder()
+    const source = await recordMarkets(folder.path, [{}])
+    const set = begun(['filled', 'reserved'], { broker: 'paper', source, orders: [order, no] })
+    const { decision, written } = await goneOn(set, { market: source }, { row: { details: { source } } })
+    expect([decision, written]).toEqual(['executed', [['record_execution', 'e1', 'filled']]])
+  })
 })
 
 describe('a trade that was reserved and never sent', () => {
