@@ -81,7 +81,7 @@ async function decide(offer: Offer, job: ExecuteTrade, ctx: TraderCtx): Promise<
   const { name } = brokerFor(ctx.args, opened.name)
   for (let attempt = 1; ; attempt++) {
     const account = await readAccount(offer, { broker: name, platform: platformOf(opened.name) }, ctx)
-    const halt = haltReason(account, ctx.args) ?? (await coolingReason(offer, ctx))
+    const halt = haltReason(account, ctx.args) ?? (await coolingReason(offer.marketId, opened.name, ctx))
     if (account === undefined || halt !== undefined) return refuse(offer, halt ?? 'config_missing', ctx)
     const scene = await sceneOf(offer, opened.source, { signal: ctx.signal })
     const decision = review(offer, scene, account, ctx.args.filter)
@@ -145,12 +145,12 @@ async function foreignPositions(ctx: TraderCtx) {
   }
 }
 
-/** A market that was just left at a loss is left alone for a while. */
-async function coolingReason({ marketId }: Offer, ctx: TraderCtx): Promise<string | undefined> {
+/** A market that was just left at a loss is left alone for a while; at another source its id is another market's. */
+async function coolingReason(market_id: string, source: string, ctx: TraderCtx): Promise<string | undefined> {
   const since = new Date(ctx.now() - ctx.args.coolDown).toISOString()
-  const filter = { market_id: marketId, status: 'settled', exit_reason: 'stop_loss', settled_at: { gte: since } }
-  const lost = await ctx.db.read('trade_executions', filter, { limit: 1 })
-  return lost.length > 0 ? 'cooling_down' : undefined
+  const filter = { market_id, status: 'settled', exit_reason: 'stop_loss', settled_at: { gte: since } }
+  const lost = readExecutions(await ctx.db.read('trade_executions', filter))
+  return lost.some(({ details }) => details.source === source) ? 'cooling_down' : undefined
 }
 
 /** Approves, sends what is not sent, and writes down what became of it; goes on where a process died. */

@@ -6,7 +6,7 @@ import { accountOf, haltReason } from '../../../actors/lib/trading/purse.ts'
 import { type Offer, type Purse, review, type Scene, staleReason } from '../../../actors/lib/trading/review.ts'
 import { trade } from '../../../actors/lib/trading/trade.ts'
 import { type TraderCtx, traderArgs } from '../../../actors/lib/trading/trader-args.ts'
-import { book, market, now } from '../markets/build.ts'
+import { book, market, now, order } from '../markets/build.ts'
 
 const id = '0c64a4f2-3b0d-4c53-9e0f-4b6f0a2f9d11'
 const offer: Offer = {
@@ -16,6 +16,15 @@ const offer: Offer = {
 const yes = book('1011', { bids: [['0.40', '500']], asks: [['0.41', '500']] })
 const no = book('1012', { bids: [['0.59', '500']], asks: [['0.60', '500']] })
 const scene: Scene = { market: market(), books: new Map([yes, no].map((one) => [one.token, one])), now }
+/** A trade on the exchange that was sold at a loss. */
+const stopped = {
+  ...{ id: 'e1', opportunity_id: null, market_id: '101', event_id: null, side: 'YES', amount: 4, fees: 0, shares: 10 },
+  ...{ status: 'settled', stage: 'closed', executed_by: 't', error_message: null, created_at: '2026-07-25T11:00:00Z', executed_at: null },
+  details: {
+    ...{ broker: 'paper', source: 'polymarket', strategy: 'model_opinion', probability: 0.7, basket: null, leg: 0 },
+    orders: [order({ marketId: '101' })],
+  },
+}
 const config = (changes: object = {}) =>
   Object.entries({ trading_enabled: true, max_daily_exposure: 20, max_position_size: 5, ...changes }).map(([key, value]) => ({
     key,
@@ -146,6 +155,37 @@ describe('before the market is asked', () => {
       await trade({ opportunity_id: id, market_id: '101', side: 'YES' }, ctx).catch(() => undefined)
     }
     expect(asked).toEqual(['polymarket', 'simulated'].map((platform) => ({ market_id: '101', broker: 'paper', platform })))
+  })
+
+  test('a market that was left at a loss is left alone for a while, one of its id at another source is not', async () => {
+    const reasons: string[] = []
+    for (const source of ['polymarket', 'simulated:1']) {
+      const row = {
+        id,
+        market_id: '101',
+        side: 'YES',
+        status: 'pending',
+        current_price: 0.5,
+        edge: 0.2,
+        confidence: 0.75,
+        details: { source },
+      }
+      const ctx = {
+        ...{ self: 't', now: () => now, signal: new AbortController().signal, args: traderArgs.parse({ market: source }) },
+        http: () => Promise.reject(new Error('the market is asked')),
+        db: {
+          async read(table: string, { exit_reason }: { exit_reason?: string } = {}) {
+            if (table === 'trade_executions') return exit_reason === 'stop_loss' ? [stopped] : []
+            return table === 'trade_opportunities' ? [row] : config()
+          },
+          call: async () => unused,
+          write() {},
+        },
+      } as unknown as TraderCtx
+      const { reason } = await trade({ opportunity_id: id, market_id: '101', side: 'YES' }, ctx)
+      reasons.push(reason ?? '')
+    }
+    expect(reasons).toEqual(['cooling_down', 'no_market'])
   })
 
   test('what a shared wallet holds counts as exposure', () => {
