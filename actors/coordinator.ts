@@ -2,6 +2,8 @@ import { type Context, defineActor } from 'troupe/actor'
 import * as z from 'zod'
 import { readLimits } from './lib/markets/limits.ts'
 import { dollars } from './lib/markets/units.ts'
+import { allRows } from './lib/trading/all-rows.ts'
+import { openTrades } from './lib/trading/execution.ts'
 import { agentRows, deadJobRows, type Finding, findingsOf, jobRows, letterRows, pipelineRows, type Vitals } from './lib/trading/health.ts'
 import { type Alert, isInCharge, newsOf, type OpenFindings } from './lib/trading/health-news.ts'
 import {
@@ -160,9 +162,9 @@ async function summarize(ctx: Ctx, of: string): Promise<Summary> {
     ctx.db.read('system_config'),
     ctx.db.read('agent_performance', { period: 'daily', period_start: of }, { limit }),
     ctx.db.read('v_daily_performance', { day: of }, { limit }),
-    ctx.db.read('trade_opportunities', { discovered_at: during }, { limit }),
-    ctx.db.read('trade_executions', { created_at: during }, { limit }),
-    ctx.db.read('trade_executions', { status: { in: ['pending', 'executed'] }, created_at: { lt: during.gte } }, { limit }),
+    allRows('trade_opportunities', { discovered_at: during }, ctx),
+    allRows('trade_executions', { created_at: during }, ctx),
+    allRows('trade_executions', { ...openTrades, created_at: { lt: during.gte } }, ctx),
   ])
   const limits = readLimits(config)
   return summaryOf({

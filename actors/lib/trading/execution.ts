@@ -57,6 +57,9 @@ const row = z.object({
   details,
 })
 
+/** The filter of what is reserved, sent or held. */
+export const openTrades = { status: { in: ['pending', 'executed'] } } as const
+
 /** A row of trade_executions that one of our traders wrote. */
 export type Execution = z.output<typeof row>
 

@@ -4,12 +4,14 @@ import type { Market } from '../markets/market.ts'
 import type { Mark } from '../markets/positions.ts'
 import type { MarketSource } from '../markets/source.ts'
 import { dollars } from '../markets/units.ts'
+import { allRows } from './all-rows.ts'
 import { openBroker } from './brokers.ts'
 import {
   type Colleague,
   type Execution,
   isMine,
   keeperOf,
+  openTrades,
   orderIn,
   partlyOpen,
   positionOf,
@@ -47,9 +49,8 @@ interface Watched {
 
 /** Looks once at every open trade of this trader: settles what is decided, sells what is to be given up, marks the rest. */
 export async function lookAtAll(ctx: TraderCtx): Promise<void> {
-  const open = readExecutions(
-    await ctx.db.read('trade_executions', { status: { in: ['pending', 'executed'] } }, { order: [{ by: 'created_at' }] }),
-  )
+  const found = readExecutions(await allRows('trade_executions', openTrades, ctx))
+  const open = found.toSorted((one, other) => one.created_at - other.created_at)
   const traders = open.length === 0 ? [] : ((await ctx.db.read('v_agent_dashboard', { agent_type: 'trader' })) as unknown as Colleague[])
   const held = [...open, ...(await decidedLegs(open, ctx))]
   const mine = open.filter((execution) => isMine(keeperOf(execution, held), ctx.self, traders))
@@ -71,7 +72,7 @@ async function decidedLegs(open: readonly Execution[], ctx: TraderCtx): Promise<
   const rows: unknown[] = []
   for (let at = 0; at < sets.length; at += setsAtOnce) {
     const filter = { opportunity_id: { in: sets.slice(at, at + setsAtOnce) }, status: 'settled', exit_reason: 'resolved' }
-    rows.push(...(await ctx.db.read('trade_executions', filter)))
+    rows.push(...(await allRows('trade_executions', filter, ctx)))
   }
   return readExecutions(rows)
 }

@@ -1,10 +1,11 @@
 import { dollars, shareCount } from '../markets/units.ts'
-import { positionOf, readExecutions } from './execution.ts'
+import { allRows } from './all-rows.ts'
+import { openTrades, positionOf, readExecutions } from './execution.ts'
 import type { TraderCtx } from './trader-args.ts'
 
 /** What is open, of all traders, in dollars; marked as this trader last saw its own. */
 export async function openPositions(ctx: TraderCtx) {
-  const rows = readExecutions(await ctx.db.read('trade_executions', { status: { in: ['pending', 'executed'] } }))
+  const rows = readExecutions(await allRows('trade_executions', openTrades, ctx))
   const positions = rows.map((execution) => {
     const { id, market_id, side, stage, executed_by, details } = execution
     const { shares, cost, fee } = positionOf(execution)

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { lookAtAll } from '../../../actors/lib/trading/look.ts'
+import { openPositions } from '../../../actors/lib/trading/positions.ts'
 import { type TraderCtx, type TraderState, traderArgs } from '../../../actors/lib/trading/trader-args.ts'
 import { now, rawMarket } from '../markets/build.ts'
 import { openFolder } from './folder.ts'
@@ -26,9 +27,16 @@ function bought(id: string, market: string, details: object, changes: object = {
 type Filter = Readonly<Record<string, unknown>>
 const fits = (row: Filter, filter: Filter) =>
   Object.entries(filter).every(([key, wanted]) => {
-    const { in: some } = (wanted ?? {}) as { in?: readonly unknown[] }
+    const { in: some, gt } = (wanted ?? {}) as { in?: readonly unknown[]; gt?: string }
+    if (gt !== undefined) return String(row[key]) > gt
     return some === undefined ? row[key] === wanted : some.includes(row[key])
   })
+/** As a store answers: never more than so many rows. */
+const answered = (rows: readonly object[], filter: Filter) =>
+  (rows as readonly Filter[])
+    .filter((row) => fits(row, filter))
+    .toSorted((one, other) => (String(one.id) < String(other.id) ? -1 : 1))
+    .slice(0, 1_000)
 
 /** Looks once, with every stop seen often enough; gives what was written, what is known afterwards and what was warned of. */
 async function looked(
@@ -51,8 +59,7 @@ async function looked(
     },
     log: { info() {}, warn: (text: string) => warned.push(text) },
     db: {
-      read: async (table: string, filter: Filter) =>
-        table === 'trade_executions' ? rows.filter((row) => fits(row as Filter, filter)) : [],
+      read: async (table: string, filter: Filter) => (table === 'trade_executions' ? answered(rows, filter) : []),
       write(fn: string, { id }: { id: string }) {
         if (id === fails) throw new Error('it breaks')
         written.push(`${fn} ${id}`)
@@ -60,7 +67,8 @@ async function looked(
     },
   } as unknown as TraderCtx
   await lookAtAll(ctx)
-  return { written, warned, watches: Object.keys(ctx.state.watches), marks: Object.keys(ctx.state.marks) }
+  const { positions } = await openPositions(ctx)
+  return { written, warned, watches: Object.keys(ctx.state.watches), marks: Object.keys(ctx.state.marks), positions: positions.length }
 }
 
 test('a set of which one outcome was decided early is held, one of which a leg was sold is not', async () => {
@@ -89,11 +97,20 @@ test('a trade that cannot be looked at keeps nobody from the others, and what wa
     bought('marked', '101', live),
   ]
   const { written, warned, watches } = await looked(rows, { fails: 'failing' })
-  expect(written).toEqual(['settle_execution sold', 'release_execution unsent'])
+  expect(written).toEqual(['release_execution unsent', 'settle_execution sold'])
+  const needed = expect.stringContaining('args.polyclaw is needed')
   expect([watches, warned]).toEqual([
-    ['failing', 'asked', 'marked'],
-    ['The open trade in market 101 cannot be looked at: it breaks', ...Array(2).fill(expect.stringContaining('args.polyclaw is needed'))],
+    ['asked', 'failing', 'marked'],
+    [needed, 'The open trade in market 101 cannot be looked at: it breaks', needed],
   ])
+})
+
+test('every open trade is looked at, however many there are', async () => {
+  await using folder = await openFolder()
+  const source = await recordMarkets(folder.path, [{}])
+  const rows = Array.from({ length: 2_001 }, (_, at) => bought(String(1_000 + at), '101', { source }, { amount: at === 2_000 ? 9 : 4 }))
+  const { written, marks, positions } = await looked(rows)
+  expect([written, marks.length, positions]).toEqual([['settle_execution 3000'], 2_000, 2_001])
 })
 
 test('a market that cannot be read keeps nobody from the others', async () => {
