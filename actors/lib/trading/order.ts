@@ -1,6 +1,7 @@
 import { ActorError } from 'troupe/actor'
 import { type Broker, type Order, type Outcome, refused } from '../markets/broker.ts'
 import { dollars, onePrice, shareCount } from '../markets/units.ts'
+import { mayStillAct } from './brokers.ts'
 import { type Execution, orderIn } from './execution.ts'
 import type { TraderCtx } from './trader-args.ts'
 
@@ -34,10 +35,20 @@ async function claim({ id, stage }: Execution, ctx: TraderCtx): Promise<'ours' |
   return found.status === 'failed' ? 'released' : 'sent'
 }
 
-/** Sells, once, in this turn; a repeat that finds it begun asks the broker. Without an order there is nothing to be had. */
-export async function sellOnce(key: string, make: () => Promise<Order | undefined>, broker: Broker, ctx: TraderCtx): Promise<Outcome> {
+/** A sale that is to be made: of which trade, by a key of its own, and how to make its order; undefined when there is nothing to be had. */
+export interface Sale {
+  readonly details: Execution['details']
+  readonly key: string
+  make(): Promise<Order | undefined>
+}
+
+/** Sells, once, in this turn; a repeat that finds it begun asks the broker. */
+export async function sellOnce({ details, key, make }: Sale, broker: Broker, ctx: TraderCtx): Promise<Outcome> {
   const { signal } = ctx
   const act = (way: 'place' | 'reconcile') => async () => {
+    // What was sent is asked about, whatever may still be sent.
+    const isOff = way === 'place' && !mayStillAct(details, ctx.args)
+    if (isOff) return refused('live_trading_off', `${details.broker} may not sell any more`)
     const order = await make()
     return order === undefined ? refused('no_match', 'nobody bids for all of it') : await broker[way](order, { signal })
   }

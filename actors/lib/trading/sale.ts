@@ -32,7 +32,7 @@ export async function sellAll(
     if (limit === undefined) return undefined
     return { ...orderIn(execution), key, at: source.now(), way: 'sell', shares: position.shares, limit, budget: 0, whole: true }
   }
-  const outcome = await sellOnce(key, make, broker, ctx)
+  const outcome = await sellOnce({ details: execution.details, key, make }, broker, ctx)
   switch (outcome.kind) {
     case 'filled':
       return settleSale(position, outcome)

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
 import type { Broker, Outcome } from '../../../actors/lib/markets/broker.ts'
 import { createPaper } from '../../../actors/lib/markets/paper.ts'
 import type { MarketSource } from '../../../actors/lib/markets/source.ts'
@@ -8,6 +8,8 @@ import { type unwind as Unwind, unwind } from '../../../actors/lib/trading/sale.
 import type { TraderCtx } from '../../../actors/lib/trading/trader-args.ts'
 import { traderArgs } from '../../../actors/lib/trading/trader-args.ts'
 import { book, now } from '../markets/build.ts'
+
+afterEach(() => vi.unstubAllEnvs())
 
 const order = {
   ...{ key: 'k', at: now, way: 'buy', marketId: '101', token: '1011', side: 'YES', negRisk: false },
@@ -29,18 +31,20 @@ const row = {
 }
 const bought = { kind: 'filled', shares: 1_000, cost: 4_100_000, fee: 50_000, fills: [], isEstimate: false } as const satisfies Outcome
 
-async function unwound(size: string) {
+/** What comes of unwinding a leg whose bids are of this size, by the paper broker unless told. */
+async function unwound(size: string, { name = 'paper', place }: { readonly name?: string; readonly place?: Broker['place'] } = {}) {
   const bids = book('1011', { bids: [['0.40', size]], asks: [['0.41', '500']] })
   const source = { now: () => now, books: async () => new Map([['1011', bids]]) } as unknown as MarketSource
-  const broker: Broker = createPaper({ book: async () => bids, now: () => now })
+  const broker: Broker = { ...createPaper({ book: async () => bids, now: () => now }), ...(place && { place }) }
   const writes: unknown[] = []
   const ctx = {
     step: (_: string, fn: () => unknown) => fn(),
+    args: traderArgs.parse({ broker: 'polyclaw', polyclaw: { command: ['polyclaw'] } }),
     db: { write: (fn: string, args: object) => writes.push([fn, args]) },
     log: { warn: (text: string) => writes.push(text) },
     signal: new AbortController().signal,
   } as unknown as TraderCtx
-  const [execution] = readExecutions([row])
+  const [execution] = readExecutions([{ ...row, details: { ...details, broker: name, source: 'polymarket' } }])
   await unwind(execution as Parameters<typeof Unwind>[0], bought, { broker, source }, ctx)
   return writes
 }
@@ -54,19 +58,28 @@ test('a leg that nobody takes is kept, and said', async () => {
   expect(await unwound('3')).toEqual(['A leg of a set is left over: YES in market 101'])
 })
 
+test('nothing is sold with real money that may not be sold any more', async () => {
+  const sales: string[] = []
+  const place: Broker['place'] = async ({ key }) => {
+    sales.push(key)
+    return bought
+  }
+  vi.stubEnv('LIVE_TRADING', '1')
+  await unwound('500', { name: 'polyclaw', place })
+  vi.stubEnv('LIVE_TRADING', '0')
+  expect([await unwound('500', { name: 'polyclaw', place }), sales]).toEqual([
+    ['A leg of a set is left over: YES in market 101'],
+    ['unwound:e1'],
+  ])
+})
+
 test('real money needs the config and the environment, and the exchange itself', () => {
   const args = { broker: 'polyclaw' } as const
-  const before = process.env.LIVE_TRADING
-  try {
-    process.env.LIVE_TRADING = '0'
-    expect(brokerFor(args, 'polymarket')).toMatchObject({ name: 'paper' })
-    process.env.LIVE_TRADING = '1'
-    expect(brokerFor(args, 'polymarket')).toMatchObject({ name: 'polyclaw' })
-    expect(brokerFor(args, 'simulated:1')).toEqual({ name: 'paper', reason: 'paper: simulated:1 is not the exchange' })
-    expect(brokerFor({ broker: 'paper' }, 'polymarket')).toMatchObject({ name: 'paper' })
-  } finally {
-    if (before === undefined) delete process.env.LIVE_TRADING
-    else process.env.LIVE_TRADING = before
-  }
+  vi.stubEnv('LIVE_TRADING', '0')
+  expect(brokerFor(args, 'polymarket')).toMatchObject({ name: 'paper' })
+  vi.stubEnv('LIVE_TRADING', '1')
+  expect(brokerFor(args, 'polymarket')).toMatchObject({ name: 'polyclaw' })
+  expect(brokerFor(args, 'simulated:1')).toEqual({ name: 'paper', reason: 'paper: simulated:1 is not the exchange' })
+  expect(brokerFor({ broker: 'paper' }, 'polymarket')).toMatchObject({ name: 'paper' })
   expect(traderArgs.safeParse(args).error?.issues[0]?.path).toEqual(['polyclaw'])
 })
