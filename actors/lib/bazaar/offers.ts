@@ -115,7 +115,9 @@ export function adoptBid(ctx: Ctx, { serverId, profile }: Registered, job: Marke
   if (own === undefined) return
   const isOver = ['rejected', 'withdrawn', 'cancelled'].includes(own.status)
   if (isOver) return decline(ctx, profile.agent, job, `the bid was ${own.status}`)
-  ctx.state = withBid(ctx.state, { agent: profile.agent, jobId: job.job_id, bidId: own.bid_id, at: ctx.now() })
+  // It is as old as it is, whenever it was found; no clock makes it younger.
+  const at = Math.min(own.created_at ?? ctx.now(), ctx.now())
+  ctx.state = withBid(ctx.state, { agent: profile.agent, jobId: job.job_id, bidId: own.bid_id, at })
 }
 
 /** Remembers that an agent does not want a job, as long as that stays as it is. */
