@@ -1,5 +1,5 @@
 import type { Fees } from './fees.ts'
-import type { Price, Shares } from './units.ts'
+import { onePrice, type Price, type Shares } from './units.ts'
 
 /** Where a value comes from; shown wherever it shows. */
 export type SourceName = 'polymarket' | 'replay' | 'simulated'
@@ -77,4 +77,10 @@ export interface MarketEvent extends Group {
 /** The token that pays when this side wins. */
 export function tokenOf(market: Market, side: Side): string | undefined {
   return market.tokens[side === 'YES' ? 0 : 1]
+}
+
+/** The best bid for a side as the catalogue shows it: whoever asks p for YES bids 1 − p for NO. */
+export function quotedBid({ quote: { bid, ask } }: Market, side: Side): Price | undefined {
+  if (side === 'YES') return bid
+  return ask === undefined ? undefined : onePrice - ask
 }

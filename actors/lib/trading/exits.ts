@@ -40,7 +40,7 @@ export function judge(
   if (each !== undefined) return { kind: 'settle', settled: settle(position, each), reason: 'resolved' }
   const merged = mergedWith(execution, siblings)
   if (merged !== undefined) return { kind: 'settle', settled: merged, reason: 'merged' }
-  if (!isUsable(book, at.now) || market.fees === 'unknown') return { kind: 'hold', watch: before }
+  if (!isUsable(book, market, position.side, at.now) || market.fees === 'unknown') return { kind: 'hold', watch: before }
   const seen = mark(position, book, market.fees)
   // A leg of a set pays together with the others, and of two sides nothing can be sold.
   if (isPair || isWholeSet(execution, siblings)) return { kind: 'hold', mark: seen }

@@ -1,7 +1,7 @@
 import { type Book, bookDoubt } from '../markets/book.ts'
 import type { Order } from '../markets/broker.ts'
 import { type Exposure, type Limits, risk } from '../markets/limits.ts'
-import { type Market, type MarketEvent, type Side, tokenOf } from '../markets/market.ts'
+import { type Market, type MarketEvent, quotedBid, type Side, tokenOf } from '../markets/market.ts'
 import { sizeOf } from '../markets/sizing.ts'
 import { strategies } from '../markets/strategies/index.ts'
 import { type Leg, minBuy, type Opinion, type StrategyName, type View } from '../markets/strategies/strategy.ts'
@@ -152,7 +152,13 @@ export function tokensOf({ strategy }: Offer, { market, event }: Pick<Scene, 'ma
   return markets.flatMap((one) => [tokenOf(one, 'YES'), tokenOf(one, 'NO')]).filter((token) => token !== undefined)
 }
 
-/** Whether a book can be used to decide what a position is worth. */
-export function isUsable(book: Book | undefined, now: number): book is Book {
-  return book !== undefined && bookDoubt(book, {}, trustAt(now)) === undefined
+/**
+ * Whether a book can be used to decide what a position is worth, and be sold into. The exchange has shown 0.01 to 0.99 for lively tokens
+ * while its catalogue was right: a bid that the catalogue contradicts is neither a loss nor a gain.
+ */
+export function isUsable(book: Book | undefined, market: Market, side: Side, now: number): book is Book {
+  const trust = trustAt(now)
+  if (book === undefined || bookDoubt(book, {}, trust) !== undefined) return false
+  const quoted = quotedBid(market, side)
+  return quoted === undefined || Math.abs(quoted - (book.bids[0]?.price ?? 0)) <= trust.drift
 }

@@ -6,6 +6,7 @@ import type { MarketSource } from '../markets/source.ts'
 import { dollars } from '../markets/units.ts'
 import { type Execution, orderIn, positionOf } from './execution.ts'
 import { sellOnce } from './order.ts'
+import { isUsable } from './review.ts'
 import type { TraderCtx } from './trader-args.ts'
 
 /** Where a trade takes place. */
@@ -16,7 +17,7 @@ export interface Venue {
 
 type Filled = Outcome & { readonly kind: 'filled' }
 
-/** Sells all of a position into the bids, once in this turn. Undefined when nobody takes all of it, with the books as they were. */
+/** Sells all of a position into the bids, once in this turn. Undefined when nobody takes all of it, or its book is not to be believed. */
 export async function sellAll(
   execution: Execution,
   position: Position,
@@ -26,9 +27,11 @@ export async function sellAll(
 ): Promise<Settled | undefined> {
   const key = `${why}:${execution.id}`
   const make = async (): Promise<Order | undefined> => {
+    const market = await source.market(position.marketId, { signal: ctx.signal })
     const book = (await source.books([position.token], { signal: ctx.signal })).get(position.token)
-    const worst = book && mark(position, book, noFees)
-    const limit = worst?.unsellable === 0 ? worst.sold.fills.at(-1)?.price : undefined
+    if (market === undefined || !isUsable(book, market, position.side, source.now())) return undefined
+    const { sold, unsellable } = mark(position, book, noFees)
+    const limit = unsellable === 0 ? sold.fills.at(-1)?.price : undefined
     if (limit === undefined) return undefined
     return { ...orderIn(execution), key, at: source.now(), way: 'sell', shares: position.shares, limit, budget: 0, whole: true }
   }

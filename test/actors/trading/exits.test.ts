@@ -24,6 +24,8 @@ const row = {
 }
 const read = (changes: object = {}) => readExecutions([{ ...row, ...changes }])[0] as Execution
 const bids = (price: string, size = '500') => book('1011', { bids: [[price, size]], asks: [['0.99', '5']] })
+/** The market as its catalogue shows it: bids of so much for YES. */
+const quoting = (bestBid: number) => market({ bestBid, bestAsk: bestBid + 0.01 })
 const sight = (changes: Partial<Sight> = {}): Sight => ({
   ...{ market: market(), book: bids('0.41'), siblings: [], watch: { looks: 0 }, now, wallNow: now },
   ...changes,
@@ -44,13 +46,24 @@ describe('an open trade', () => {
   })
 
   test('is sold at the second look in a row at a loss that the bid shows, not at the first', () => {
-    const first = judge(read(), sight({ book: bids('0.30') }), exitDefaults)
+    const low = { book: bids('0.30'), market: quoting(0.3) }
+    const first = judge(read(), sight(low), exitDefaults)
     expect(first).toMatchObject({ kind: 'hold', watch: { reason: 'stop_loss', looks: 1 }, mark: { value: 3_000_000 } })
     const watch = first.kind === 'hold' ? first.watch : undefined
-    expect(judge(read(), sight({ book: bids('0.30'), watch: watch ?? { looks: 0 } }), exitDefaults)).toMatchObject({
+    expect(judge(read(), sight({ ...low, watch: watch ?? { looks: 0 } }), exitDefaults)).toMatchObject({
       kind: 'sell',
       reason: 'stop_loss',
     })
+  })
+
+  test('is held while the catalogue contradicts its book, of either side', () => {
+    const watch = { reason: 'stop_loss', looks: 1 } as const
+    const of = (price: string, quoted: number, changes: object = {}) =>
+      judge(read(changes), sight({ book: bids(price), market: quoting(quoted), watch }), exitDefaults)
+    expect([of('0.01', 0.4), of('0.95', 0.4)]).toEqual(Array(2).fill({ kind: 'hold', watch }))
+    // NO: 0.30 is bid for it where 0.70 is asked for YES.
+    expect([of('0.01', 0.69, { side: 'NO' }), of('0.30', 0.69, { side: 'NO' }).kind]).toEqual([{ kind: 'hold', watch }, 'sell'])
+    expect(judge(read(), sight({ book: bids('0.10'), market: market({ bestBid: null }), watch }), exitDefaults).kind).toBe('sell')
   })
 
   test('is sold once the bid is worth more than what is believed of it', () => {
@@ -63,7 +76,9 @@ describe('an open trade', () => {
     const seen = { reason: 'stop_loss', looks: 1 } as const
     expect(judge(read(), sight({ market: undefined, watch: seen }), exitDefaults)).toEqual({ kind: 'hold', watch: seen })
     expect(judge(read(), sight({ book: undefined }), exitDefaults)).toMatchObject({ kind: 'hold' })
-    expect(judge(read(), sight({ book: bids('0.10', '6'), watch: { reason: 'stop_loss', looks: 5 } }), exitDefaults)).toMatchObject({
+    expect(
+      judge(read(), sight({ book: bids('0.10', '6'), market: quoting(0.1), watch: { reason: 'stop_loss', looks: 5 } }), exitDefaults),
+    ).toMatchObject({
       kind: 'hold',
     })
   })
@@ -84,7 +99,7 @@ describe('an open trade', () => {
       { kind: 'settle', reason: 'merged', settled: { proceeds: 5_500_000, pnl: 300_000 } },
     ])
     const other = read({ details: { ...set, strategy: 'neg_risk' } })
-    const dear = { book: bids('0.10'), watch: { reason: 'stop_loss', looks: 5 } as const }
+    const dear = { book: bids('0.10'), market: quoting(0.1), watch: { reason: 'stop_loss', looks: 5 } as const }
     expect(judge(other, sight({ ...dear, siblings: [no] }), exitDefaults)).toMatchObject({ kind: 'hold' })
     expect(judge(other, sight(dear), exitDefaults)).toMatchObject({ kind: 'sell' })
   })

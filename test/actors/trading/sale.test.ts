@@ -7,7 +7,7 @@ import { readExecutions } from '../../../actors/lib/trading/execution.ts'
 import { type unwind as Unwind, unwind } from '../../../actors/lib/trading/sale.ts'
 import type { TraderCtx } from '../../../actors/lib/trading/trader-args.ts'
 import { traderArgs } from '../../../actors/lib/trading/trader-args.ts'
-import { book, now } from '../markets/build.ts'
+import { book, market, now } from '../markets/build.ts'
 
 afterEach(() => vi.unstubAllEnvs())
 
@@ -32,9 +32,13 @@ const row = {
 const bought = { kind: 'filled', shares: 1_000, cost: 4_100_000, fee: 50_000, fills: [], isEstimate: false } as const satisfies Outcome
 
 /** What comes of unwinding a leg whose bids are of this size, by the paper broker unless told. */
-async function unwound(size: string, { name = 'paper', place }: { readonly name?: string; readonly place?: Broker['place'] } = {}) {
+async function unwound(
+  size: string,
+  { name = 'paper', place, bestBid = 0.4 }: { readonly name?: string; readonly place?: Broker['place']; readonly bestBid?: number } = {},
+) {
   const bids = book('1011', { bids: [['0.40', size]], asks: [['0.41', '500']] })
-  const source = { now: () => now, books: async () => new Map([['1011', bids]]) } as unknown as MarketSource
+  const books = async () => new Map([['1011', bids]])
+  const source = { now: () => now, books, market: async () => market({ bestBid }) } as unknown as MarketSource
   const broker: Broker = { ...createPaper({ book: async () => bids, now: () => now }), ...(place && { place }) }
   const writes: unknown[] = []
   const ctx = {
@@ -56,6 +60,10 @@ test('a leg without its set is sold at once, and booked with what that cost', as
 
 test('a leg that nobody takes is kept, and said', async () => {
   expect(await unwound('3')).toEqual(['A leg of a set is left over: YES in market 101'])
+})
+
+test('a leg is not sold into a book that its catalogue contradicts', async () => {
+  expect(await unwound('500', { bestBid: 0.46 })).toEqual(['A leg of a set is left over: YES in market 101'])
 })
 
 test('nothing is sold with real money that may not be sold any more', async () => {
