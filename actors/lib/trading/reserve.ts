@@ -19,7 +19,7 @@ export async function reserve(
     const { verdict, reason } = await reserveOne(order, { ...plan, leg }, { opportunity_id: offer.id, ...event }, ctx)
     if (verdict !== 'refused') continue
     for (const { key } of plan.orders.slice(0, leg)) {
-      await ctx.db.call('release_execution', { idempotency_key: key, reason: 'another leg was refused' })
+      await ctx.db.call('release_execution', { idempotency_key: key, reason: 'another leg was refused', stage: 'reserved' })
     }
     return reason
   }

@@ -156,12 +156,21 @@ async function coolingReason(market_id: string, source: string, ctx: TraderCtx):
 /** Approves, sends what is not sent, and writes down what became of it; goes on where a process died. */
 async function carryOut(plan: Plan, job: ExecuteTrade, ctx: TraderCtx, refusal?: string): Promise<TradeResult> {
   const executions = (await executionsOf(job.opportunity_id, ctx)).filter(({ status }) => status !== 'failed')
-  const isWhole = executions.length === plan.orders.length
-  const problem = refusal ?? (isWhole ? await approve(job.opportunity_id, ctx) : 'released_before')
+  const problem = refusal ?? brokenReason(executions) ?? (await approve(job.opportunity_id, ctx))
   if (problem !== undefined) return giveBack(executions, problem, ctx)
   const opened = await openSource(plan.source, { http: ctx.http, signal: ctx.signal, clock: ctx.now })
   const broker = openBroker(plan.broker, ctx.self, opened, ctx.args)
   return resultOf(await sendAll(executions, plan, { broker, source: opened.source }, ctx), plan, broker)
+}
+
+/**
+ * Why these are not one trade. Two traders with a job each for the same set may have reserved some of its legs each, of different sizes: a
+ * trade is what one of them has decided.
+ */
+function brokenReason(executions: readonly Execution[]): string | undefined {
+  const plans = new Set(executions.map(({ details }) => JSON.stringify(details.orders)))
+  if (plans.size > 1) return 'decided_twice'
+  return executions.length > 0 && executions.length === executions[0]?.details.orders.length ? undefined : 'released_before'
 }
 
 /** What was sent, by us or by another one meanwhile, stays: a look at what is open finds out what became of it. */

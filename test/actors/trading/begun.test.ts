@@ -129,6 +129,16 @@ describe('a set of which one leg was bought', () => {
   })
 })
 
+test('a set of which two traders have reserved a leg each, of different sizes, is not bought by either', async () => {
+  await using folder = await openFolder()
+  const source = await recordMarkets(folder.path, [{}])
+  const of = (shares: number) =>
+    begun(['reserved', 'reserved'], { broker: 'paper', source, orders: legs.map((leg) => ({ ...leg, shares, limit: 6_100 })) })
+  const [first = {}, last = {}] = [of(1_000)[0], of(900)[1]]
+  const { decision, reason, written } = await goneOn([first, last], { market: source }, { row: { details: { source } } })
+  expect([decision, reason, written]).toEqual(['rejected', 'decided_twice', givenUp('decided_twice').slice(0, 2)])
+})
+
 describe('a trade that was reserved and never sent', () => {
   const reserved = (orders: readonly object[], source: string) => begun(['reserved', 'reserved'], { broker: 'paper', orders, source })
 
