@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { shortfall } from './bidding.ts'
 import type { Marketplace } from './client.ts'
 import type { Ctx, Registered } from './gateway.ts'
 import type { SpecialistJob } from './job.ts'
@@ -23,12 +24,17 @@ export async function adopt(ctx: Ctx, market: Marketplace, { profile, serverId }
   if (job.assigned_agent_id !== serverId || job.status !== 'assigned') return
   const { agent } = profile
   const key = assignmentKey(serverId, job)
-  ctx.state = withoutBid(ctx.state, { agent, jobId: job.job_id })
-  if (ctx.state.won.some((won) => won.key === key)) return
-  if (ctx.state.ended.some((ended) => ended.key === key)) {
-    ctx.state = seenAgain(ctx.state, key, ctx.now())
+  const { won: working, ended } = ctx.state
+  if ([...working, ...ended].some((one) => one.key === key)) {
+    ctx.state = seenAgain(withoutBid(ctx.state, { agent, jobId: job.job_id }), key, ctx.now())
     return
   }
+  // Lists show no bids.
+  const told = await market.job(job.job_id)
+  if (told.kind !== 'ok') return
+  ctx.state = withoutBid(ctx.state, { agent, jobId: job.job_id })
+  const reason = shortfall(told.value, profile)
+  if (reason !== undefined) return lose(ctx, { key, agent, jobId: job.job_id }, reason)
   const deadline = (job.assigned_at ?? ctx.now()) + job.deadline_minutes * minute
   const rowId = (await earlierRow(ctx, profile.job, key)) ?? (await newRow(ctx, market, { key, profile, job, deadline }))
   const won: Won = { key, agent, jobId: job.job_id, rowId, deadline, tries: 0, nextAt: 0 }
@@ -95,7 +101,7 @@ export async function recheck(
 }
 
 /** A job that is not ours any more: its work may go on, but nobody gets its result. */
-export function lose(ctx: Ctx, won: Won, reason: string): void {
+export function lose(ctx: Ctx, won: Pick<Won, 'key' | 'agent' | 'jobId'>, reason: string): void {
   ctx.log.warn(`${won.agent} lost a job: ${reason}`, { job_id: won.jobId })
   ctx.state = end(ctx.state, won, 'lost', reason, ctx.now())
 }

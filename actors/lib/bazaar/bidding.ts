@@ -51,6 +51,12 @@ export function ownBid(job: MarketJob, agentId: string): MarketBid | undefined {
   return own.find(({ status }) => !over.has(status)) ?? own.at(-1)
 }
 
+/** Why an assignment is not taken on: anybody may bid there in an agent's name for next to nothing, and choose that bid. */
+export function shortfall({ bids, winning_bid_id }: MarketJob, { baseRateUsd }: Profile): string | undefined {
+  const price = bids.find(({ bid_id }) => bid_id === winning_bid_id)?.price_usd
+  return price !== undefined && price < baseRateUsd ? `it was assigned for ${price} USD, the least is ${baseRateUsd}` : undefined
+}
+
 export type Fate =
   | { readonly kind: 'open'; readonly bidId: string | null }
   | { readonly kind: 'won' }

@@ -32,6 +32,7 @@ export const marketJob = z.object({
   budget_usd: z.number(),
   deadline_minutes: z.number().positive().default(10),
   status: z.string(),
+  winning_bid_id: maybe(z.string()),
   assigned_agent_id: maybe(z.string()),
   assigned_at: maybe(time),
   attachments: z
