@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { makeDatabase } from '../embedded-folder.ts'
 import { openProject, type Project } from './project.ts'
 
 const actor = `import { ActorError, defineActor } from 'troupe/actor'
@@ -21,6 +22,7 @@ export default defineActor({
 let project: Project
 beforeAll(async () => {
   project = await openProject()
+  await makeDatabase('.troupe')
   await project.write('actors/artist.ts', actor)
   await project.configure('teams: [{ id: studio, agents: [{ id: artist, type: artist }, { id: payer, type: artist }] }]')
 })

@@ -2,12 +2,14 @@ import { cp } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { recordMarkets } from '../actors/trading/ground.ts'
+import { makeDatabase } from '../embedded-folder.ts'
 import { openProject, type Project } from './project.ts'
 
 let project: Project
 let market: string
 beforeAll(async () => {
   project = await openProject()
+  await makeDatabase('.troupe')
   await cp(join(import.meta.dirname, '../../actors'), join(project.path, 'actors'), { recursive: true })
   const ids = ['701', '702', '703', '704', '705']
   market = await recordMarkets(

@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { makeDatabase } from '../embedded-folder.ts'
 import { openProject, type Project, type Team } from './project.ts'
 
 // One store, and two processes on it as in terminals with AGENT_MODE; the tests go through a team's life in order.
@@ -21,7 +22,7 @@ let second: Team
 
 beforeAll(async () => {
   project = await openProject()
-  await project.configure(config)
+  await Promise.all([project.configure(config), makeDatabase('.troupe')])
 })
 
 afterAll(() => project?.[Symbol.asyncDispose]())

@@ -9,12 +9,14 @@ import { createOffice } from '../../src/host/office.ts'
 import { createPump } from '../../src/host/pump.ts'
 import { type Backend, openBackend, storeOver } from '../../src/store/open.ts'
 import type { Store } from '../../src/store/store.ts'
+import { makeDatabase } from '../embedded-folder.ts'
 import { nextEvent, tempFolder } from '../helpers.ts'
 import { createFakeChild, type FakeActor, type FakeChild } from './fake-child.ts'
 
 /** The embedded store with plain SQL beside it, in a folder of its own. */
 export async function openTestStore(): Promise<{ store: Store; backend: Backend } & AsyncDisposable> {
   const folder = await tempFolder()
+  await makeDatabase(folder.path)
   const backend = await openBackend({ env: {}, folder: folder.path })
   const store = storeOver(backend)
   return {

@@ -6,6 +6,7 @@ import { createTroupe } from '../../src/host/troupe.ts'
 import type { Troupe, TroupeOptions } from '../../src/host/troupe-types.ts'
 import { type Backend, openBackend, storeOver } from '../../src/store/open.ts'
 import type { Store } from '../../src/store/store.ts'
+import { makeDatabase } from '../embedded-folder.ts'
 
 const root = join(import.meta.dirname, '../..')
 export const actors = join(import.meta.dirname, 'actors')
@@ -16,6 +17,7 @@ export type Ground = { readonly folder: string; readonly store: Store; readonly 
 /** Opens one for the tests of a file; each test takes agents of its own. */
 export async function openGround(): Promise<Ground> {
   const folder = await mkdtemp(join(tmpdir(), 'troupe-runtime-'))
+  await makeDatabase(folder)
   const backend = await openBackend({ env: {}, folder })
   const store = storeOver(backend)
   return {

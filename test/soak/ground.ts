@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import type { Holder } from '../../src/store/folder.ts'
 import { openBackend } from '../../src/store/open.ts'
 import { createRemote } from '../../src/store/remote.ts'
+import { makeDatabase } from '../embedded-folder.ts'
 import { type Client, connectTo } from '../postgres-setup.ts'
 import type { Book, Effect, Order } from './actors/account.ts'
 import type { Facts } from './audit.ts'
@@ -31,6 +32,7 @@ type GroundOptions = Omit<BankOptions, 'effects'>
 /** In a folder of its own, with the embedded store. */
 export async function embeddedGround(options: GroundOptions): Promise<Ground> {
   const base = await openProject(options)
+  await makeDatabase(join(base.project, '.troupe'))
   return {
     ...base,
     kind: 'embedded',

@@ -2,6 +2,7 @@ import { cp, mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Job, type Marketplace, type Mode, startMarketplace } from '../actors/bazaar/marketplace.ts'
+import { makeDatabase } from '../embedded-folder.ts'
 import { tempFolder } from '../helpers.ts'
 import { chanceOf } from './bank.ts'
 import type { Report } from './kills.ts'
@@ -23,7 +24,7 @@ export async function runMarketKills({ kills, seed, mode = 'faithful', say = () 
   const chance = chanceOf(seed)
   await using folder = await tempFolder()
   await using market = await startMarketplace({ mode, coolDown: 0 })
-  await makeMarketProject(folder.path, market)
+  await Promise.all([makeMarketProject(folder.path, market), makeDatabase(join(folder.path, '.troupe'))])
   const jobs: Job[] = []
   const done: string[] = []
   const start = () => startProcess({ project: folder.path, env: { AGENT_WALLET: '' } })

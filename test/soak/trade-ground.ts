@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { Holder } from '../../src/store/folder.ts'
 import { openBackend, storeOver } from '../../src/store/open.ts'
 import { createRemote } from '../../src/store/remote.ts'
+import { makeDatabase } from '../embedded-folder.ts'
 import { connectTo } from '../postgres-setup.ts'
 import type { Query, Row } from './ground.ts'
 import { makeProject } from './project.ts'
@@ -41,6 +42,7 @@ export async function openTradeGround(seed: number, url?: string): Promise<Trade
   const env = url === undefined ? {} : { DATABASE_URL: url }
   const sql = url === undefined ? undefined : connectTo(url, { max: 2 })
   const inFolder = join(project, '.troupe')
+  if (url === undefined) await makeDatabase(inFolder)
   return {
     kind: url === undefined ? 'embedded' : 'postgres',
     project,
