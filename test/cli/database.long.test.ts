@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { openStore } from '../../src/store/open.ts'
 import type { Store } from '../../src/store/store.ts'
+import { makeDatabase } from '../embedded-folder.ts'
 import { openProject, type Project } from './project.ts'
 
 let project: Project
@@ -10,6 +11,7 @@ let store: Store
 beforeAll(async () => {
   project = await openProject()
   await project.configure('store: { kind: embedded, folder: data }\n')
+  await makeDatabase('data')
   // Held here, as opening it takes seconds; commands go through its holder.
   store = await openStore({ env: {}, folder: 'data' })
 })

@@ -4,9 +4,7 @@ import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { vi } from 'vitest'
-import { main } from '../../src/cli/main.ts'
-import { runTroupe, startTroupe } from '../store/run-troupe.ts'
+import { type Ran, runHere, runTroupe, startTroupe } from '../store/run-troupe.ts'
 
 const root = join(import.meta.dirname, '../..')
 const cleared = { PORT: '0', TROUPE_CONFIG: '', AGENT_MODE: '' }
@@ -24,8 +22,6 @@ export interface Project extends AsyncDisposable {
   spawn(args: readonly string[], input?: string): Promise<Ran>
   start(env?: Readonly<Record<string, string>>): Team
 }
-
-type Ran = { readonly code: number | null; readonly out: string; readonly err: string }
 
 export async function openProject(): Promise<Project> {
   const path = await mkdtemp(join(tmpdir(), 'troupe-cli-'))
@@ -57,21 +53,6 @@ export async function openProject(): Promise<Project> {
       process.chdir(before)
       await rm(path, { recursive: true, force: true, maxRetries: 3 })
     },
-  }
-}
-
-async function runHere(args: readonly string[]): Promise<Ran> {
-  const printed: Record<'log' | 'error', string> = { log: '', error: '' }
-  const spies = (['log', 'error'] as const).map((name) =>
-    vi.spyOn(console, name).mockImplementation((text) => {
-      printed[name] += `${text}\n`
-    }),
-  )
-  try {
-    const code = await main(args, {})
-    return { code, out: printed.log, err: printed.error }
-  } finally {
-    for (const spy of spies) spy.mockRestore()
   }
 }
 

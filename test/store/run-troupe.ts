@@ -3,6 +3,8 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
+import { vi } from 'vitest'
+import { main } from '../../src/cli/main.ts'
 
 const entry = join(import.meta.dirname, '../../troupe.js')
 // The store of the machine that runs the tests is not ours to use.
@@ -14,6 +16,8 @@ export interface RunOptions {
   readonly input?: string
 }
 
+export type Ran = { readonly code: number | null; readonly out: string; readonly err: string }
+
 /** Starts the troupe command in a folder. */
 export function startTroupe(args: readonly string[], { cwd, env = {} }: RunOptions): ChildProcess {
   const cache = join(import.meta.dirname, '../../node_modules/.cache/troupe-test')
@@ -21,11 +25,27 @@ export function startTroupe(args: readonly string[], { cwd, env = {} }: RunOptio
 }
 
 /** Runs the troupe command to its end. */
-export async function runTroupe(args: readonly string[], options: RunOptions): Promise<{ code: number | null; out: string; err: string }> {
+export async function runTroupe(args: readonly string[], options: RunOptions): Promise<Ran> {
   const child = startTroupe(args, options)
   child.stdin?.end(options.input ?? '')
   const [[code], out, err] = await Promise.all([once(child, 'exit'), read(child.stdout), read(child.stderr)])
   return { code, out, err }
+}
+
+/** Runs a command in this process, which takes a tenth of the time of one of its own. One at a time. */
+export async function runHere(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ran> {
+  const printed: Record<'log' | 'error', string> = { log: '', error: '' }
+  const spies = (['log', 'error'] as const).map((name) =>
+    vi.spyOn(console, name).mockImplementation((text) => {
+      printed[name] += `${text}\n`
+    }),
+  )
+  try {
+    const code = await main(args, env)
+    return { code, out: printed.log, err: printed.error }
+  } finally {
+    for (const spy of spies) spy.mockRestore()
+  }
 }
 
 /** Resolves with the first line that a process prints. */
