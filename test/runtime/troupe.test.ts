@@ -1,24 +1,36 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createUpkeep } from '../../src/host/upkeep.ts'
-import { type Ground, openGround, teamOn } from './team.ts'
+import { type Ground, openGround, type TestTeam, teamOn } from './team.ts'
 
 let ground: Ground
+/** For all who need none to themselves; each test has agents of its own. */
+let team: TestTeam
 
 beforeAll(async () => {
   ground = await openGround()
-})
-
-afterAll(() => ground[Symbol.asyncDispose]())
-
-test('handles what it is told, and answers what it is asked', async () => {
-  await using team = teamOn(ground, [
+  team = teamOn(ground, [
+    { id: 'relay', type: 'relay' },
+    { id: 'peer', type: 'worker' },
     { id: 'a-counter', type: 'counter' },
-    { id: 'a-relay', type: 'relay' },
+    { id: 'c-worker', type: 'worker' },
+    { id: 'e-worker', type: 'worker' },
+    { id: 'i-counter', type: 'counter', maxAttempts: 1, backoff: { first: 50 } },
+    { id: 'j-worker', type: 'worker', backoff: { first: 10 } },
+    { id: 'l-worker', type: 'worker', maxAttempts: 1, turnTimeouts: { hang: '20ms' } },
+    { id: 'm-counter', type: 'counter', mailboxLimit: 2 },
   ])
   await team.start()
-  await team.send('a-relay', 'tell', { to: 'a-counter', type: 'add', body: 2 })
+})
+
+afterAll(async () => {
+  await team?.stop()
+  await ground?.[Symbol.asyncDispose]()
+})
+
+test('handles what it is told, and answers what it is asked', async () => {
+  await team.send('relay', 'tell', { to: 'a-counter', type: 'add', body: 2 })
   await team.event('turn:committed', ({ id, type }) => id === 'a-counter' && type === 'add')
-  expect(await team.ask('a-relay', 'ask', { to: 'a-counter', type: 'add', body: 3 })).toBe(5)
+  expect(await team.ask('relay', 'ask', { to: 'a-counter', type: 'add', body: 3 })).toBe(5)
 })
 
 test('what is told to all is no dead letter of who has no handler for it, whoever told it', async () => {
@@ -56,18 +68,11 @@ test('saved state outlives a restart of the agent, and of the whole team', async
 })
 
 test('a step is not run twice when its turn is repeated', async () => {
-  await using team = teamOn(ground, [{ id: 'c-worker', type: 'worker' }])
-  await team.start()
   expect(await team.ask('c-worker', 'once')).toEqual({ attempts: 2, runs: 1 })
 })
 
 test('a job that one agent creates is done by another', async () => {
-  await using team = teamOn(ground, [
-    { id: 'd-worker', type: 'worker' },
-    { id: 'd-relay', type: 'relay' },
-  ])
-  await team.start()
-  const job = await team.ask('d-relay', 'create', { n: 21 })
+  const job = await team.ask('relay', 'create', { n: 21 })
   await team.event('turn:committed', ({ source, handled }) => source === 'job' && handled === job)
   expect(await ground.backend.query(`select status, result from agent_jobs where id = '${job}'`)).toMatchObject({
     rows: [['completed', { twice: 42 }]],
@@ -75,17 +80,13 @@ test('a job that one agent creates is done by another', async () => {
 })
 
 test('what fails is tried again, and is a dead letter after three attempts', async () => {
-  await using team = teamOn(ground, [{ id: 'e-worker', type: 'worker' }])
-  await team.start()
   const { id } = await team.send('e-worker', 'fail')
-  const dead = await team.event('message:dead')
-  const failed = team.seen.flatMap((event) => (event.name === 'turn:failed' ? [event.attempt] : []))
-  expect([dead.handled, dead.reason, failed]).toEqual([id, 'attempts_exhausted', [1, 2, 3]])
+  const { reason } = await team.event('message:dead', ({ handled }) => handled === id)
+  const failed = team.seen.flatMap((event) => (event.name === 'turn:failed' && event.id === 'e-worker' ? [event.attempt] : []))
+  expect([reason, failed]).toEqual(['attempts_exhausted', [1, 2, 3]])
 })
 
 test('an address that nobody has is told', async () => {
-  await using team = teamOn(ground, [{ id: 'f-counter', type: 'counter' }])
-  await team.start()
   const { deliveries } = await team.send('nobody', 'hi')
   expect(deliveries).toEqual([{ agent: 'nobody', status: 'ready', unknown: true }])
   await expect(team.ask('nobody', 'hi', null, { timeout: 300 })).rejects.toMatchObject({ code: 'ACTOR_NOT_FOUND' })
@@ -105,29 +106,24 @@ test('a broadcast reaches everybody', async () => {
 })
 
 test('a timer rings', async () => {
-  await using team = teamOn(ground, [{ id: 'h-relay', type: 'relay' }])
-  await team.start()
-  await team.send('h-relay', 'later', { type: 'broadcast', body: 'late' })
-  await team.event('turn:committed', ({ type }) => type === 'broadcast')
+  await team.send('relay', 'later', { type: 'tell', body: { to: 'a-counter', type: 'read' } })
+  await team.event('turn:committed', ({ id, type }) => id === 'a-counter' && type === 'read')
 })
 
 test('messages wait while a crashed agent starts again', async () => {
-  await using team = teamOn(ground, [{ id: 'i-counter', type: 'counter', maxAttempts: 1, backoff: { first: 50 } }])
-  await team.start()
   await team.send('i-counter', 'crash', null, { from: 'x' })
   for (const n of [1, 2, 3]) await team.send('i-counter', 'add', n, { from: 'y' })
-  await team.event('child:started', ({ incarnation }) => incarnation === 2)
+  await team.event('child:started', ({ id, incarnation }) => id === 'i-counter' && incarnation === 2)
   await team.event('message:dead', ({ type }) => type === 'crash')
   expect(await team.ask('i-counter', 'read', null, { from: 'y' })).toEqual({ sum: 6, heard: [1, 2, 3] })
 })
 
 test('97 a message that ends its thread every time is a dead letter, and the agent comes up', async () => {
-  await using team = teamOn(ground, [{ id: 'j-worker', type: 'worker', backoff: { first: 10 } }])
-  await team.start()
   await team.send('j-worker', 'poison')
-  const dead = await team.event('message:dead')
+  const dead = await team.event('message:dead', ({ id }) => id === 'j-worker')
   expect([dead.type, dead.reason]).toEqual(['poison', 'poison'])
-  expect([await team.ask('j-worker', 'read'), team.list()[0]?.incarnation]).toMatchObject([{ tried: 0 }, 4])
+  const { tried } = (await team.ask('j-worker', 'read')) as { tried: number }
+  expect([tried, team.list().find(({ id }) => id === 'j-worker')?.incarnation]).toEqual([0, 4])
 })
 
 test('who kills an agent is not the fault of the message that it handles', async () => {
@@ -148,19 +144,12 @@ test('who kills an agent is not the fault of the message that it handles', async
 })
 
 test('a type of message may have a timeout of its own', async () => {
-  await using team = teamOn(ground, [
-    { id: 'l-worker', type: 'worker', maxAttempts: 1, turnTimeouts: { hang: '20ms' } },
-    { id: 'l-peer', type: 'worker' },
-  ])
-  await team.start()
-  await team.send('l-worker', 'hang', 'l-peer')
-  const { error } = await team.event('turn:failed')
+  await team.send('l-worker', 'hang', 'peer')
+  const { error } = await team.event('turn:failed', ({ id }) => id === 'l-worker')
   expect(error).toContain('turnTimeouts')
 })
 
 test('a mailbox limit reaches the table', async () => {
-  await using team = teamOn(ground, [{ id: 'm-counter', type: 'counter', mailboxLimit: 2 }])
-  await team.start()
   const limits = await ground.backend.query("select mailbox_limit from agent_leases where agent_id = 'm-counter'")
   await team.pause('m-counter')
   const send = (n: number) => team.send('m-counter', 'add', n)
