@@ -1,4 +1,4 @@
-import type { Http, HttpOptions } from 'troupe/actor'
+import type { Http, HttpOptions, HttpResponse } from 'troupe/actor'
 import type * as z from 'zod'
 import { anything, bidPlaced, detailOf, jobList, type MarketJob, marketJob, registered } from './wire.ts'
 
@@ -49,7 +49,8 @@ export interface Connection {
   readonly signal?: AbortSignal
 }
 
-/** The most of one attachment that is read. */
+/** The most bytes of one answer and of one attachment that are read: anybody may post a job of any size, and a list has a hundred. */
+const answerAtMost = 16 * 1024 * 1024
 const fileAtMost = 256 * 1024
 
 /** Speaks the marketplace's HTTP, with its odd ways, such as bids in the query; its answers are checked here. */
@@ -59,7 +60,7 @@ export function createMarketplace({ http, api, timeout, signal }: Connection) {
   async function call<Given extends z.ZodType>(path: string, shape: Given, options: HttpOptions = {}): Promise<Answer<z.output<Given>>> {
     try {
       const response = await http(`${base}${path}`, { timeout, signal, ...options })
-      const body = await response.text()
+      const body = new TextDecoder().decode(await bytesOf(response, answerAtMost))
       if (!response.ok) return { kind: 'refused', status: response.status, detail: detailOf(body) }
       const parsed = shape.safeParse(JSON.parse(body))
       if (parsed.success) return { kind: 'ok', value: parsed.data }
@@ -89,10 +90,8 @@ export function createMarketplace({ http, api, timeout, signal }: Connection) {
     async file(job: string, file: string): Promise<string | undefined> {
       try {
         const response = await http(`${base}/jobs/${one(job)}/files/${one(file)}`, { timeout, signal })
-        if (!response.ok || Number(response.headers['content-length'] ?? 0) > fileAtMost) return undefined
-        const bytes = await response.bytes()
-        if (bytes.length > fileAtMost) return undefined
-        const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+        if (!response.ok) return undefined
+        const text = new TextDecoder('utf-8', { fatal: true }).decode(await bytesOf(response, fileAtMost))
         return text.includes('\0') ? undefined : text
       } catch {
         if (signal?.aborted) throw signal.reason
@@ -100,6 +99,18 @@ export function createMarketplace({ http, api, timeout, signal }: Connection) {
       }
     },
   }
+}
+
+/** Reads a body that has no more bytes than that; leaving it early ends the request. */
+async function bytesOf({ body }: HttpResponse, most: number): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of body) {
+    size += chunk.byteLength
+    if (size > most) throw new Error(`an answer of more than ${most} bytes`)
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
 }
 
 function reasonOf(error: unknown): string {

@@ -19,7 +19,7 @@ function gateway(args: object = {}) {
     async http(_: string, { json: { name } }: { json: { name: string } }) {
       asked.push(name)
       const [status, body] = down.has(name) ? [400, { detail: 'model not reachable' }] : [200, { agent_id: `agent_${name}` }]
-      return { ok: status === 200, status, text: async () => JSON.stringify(body) }
+      return { ok: status === 200, status, body: new Blob([JSON.stringify(body)]).stream() }
     },
   } as unknown as Ctx
   for (const agent of ['a', 'b']) {
