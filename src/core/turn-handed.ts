@@ -6,6 +6,8 @@ import { type TurnState, timeoutOf } from './turn-state.ts'
 export const suspectFrom = 2
 /** So many messages may be handed to a thread behind the one that runs. */
 const mostHanded = 8
+/** Characters of a body up to which it may lie in a thread's memory until its turn comes. */
+const largestBody = 2 ** 14
 
 /**
  * Whether the thread may be given one more message behind the one that runs. To wake it for each costs more than a quick turn itself;
@@ -18,8 +20,8 @@ export function mayHand({ running, handed, reach, isFilling }: TurnState): boole
 /** Whether a delivery may be given to the thread before it is known how the turns before it ended. */
 export function mayBeHanded(delivery: Delivery, maxAttempts: number): boolean {
   if (delivery.kind === 'job') return false
-  const { attempts, interruptions } = delivery.message
-  return attempts < maxAttempts && interruptions < suspectFrom
+  const { attempts, interruptions, body } = delivery.message
+  return attempts < maxAttempts && interruptions < suspectFrom && body.length <= largestBody
 }
 
 /** Gives the thread a message that it runs only once the turn before it is done. */

@@ -192,12 +192,13 @@ describe('handing ahead', () => {
     expect(story.take('m3').told()).toEqual(['run 4, attempt 1'])
   })
 
-  test('a slow turn is the end of it, a job and a suspect have to be the only ones', () => {
+  test('a slow turn is the end of it; a job, a suspect and what is large have to be the only ones', () => {
     const slow = quickly().done(2).done(3).take('m4')
     expect([canTake(slow.state), canTake(new Story().take('m1').quick(1).job('j').state)]).toEqual([false, false])
     const story = new Story().take('m1').quick(1).take('m2')
     story.told()
-    expect(story.job('j').take('m3', { interruptions: 2 }).take('m4', { attempts: 3 }).told()).toEqual([])
+    const large = { body: `"${'x'.repeat(2 ** 14)}"` }
+    expect(story.job('j').take('m3', { interruptions: 2 }).take('m4', { attempts: 3 }).take('m5', large).told()).toEqual([])
   })
 
   test('a death is the fault of what ran, not of what was handed', () => {
