@@ -24,11 +24,16 @@ export function wantedId({ words: [word] }: Pick<Input, 'words'>, command: strin
   throw new UsageError(`${command}: the id is missing; ${list} shows them`)
 }
 
+/** The bounds of the ids that a word of the command line may mean. */
+export function requireBeginning(word: string): Bounds {
+  const id = idsLike(word)
+  if (id) return id
+  throw new UsageError(`expected an id, or ${shortest} or more signs of its beginning, found ${JSON.stringify(word)}`)
+}
+
 /** The one row that the command line names by its id or the beginning of it; undefined when there is none. `read` gives two at most. */
 export async function findByBeginning<Row>(word: string, read: (id: Bounds) => Promise<readonly Row[]>): Promise<Row | undefined> {
-  const id = idsLike(word)
-  if (id === undefined) throw new UsageError(`expected an id, or ${shortest} or more signs of its beginning, found ${JSON.stringify(word)}`)
-  const [one, another] = await read(id)
+  const [one, another] = await read(requireBeginning(word))
   if (another !== undefined) throw new UsageError(`Several ids begin with ${word}: take more of it`)
   return one
 }

@@ -5,8 +5,11 @@ import { chooseOptions, treatJobs } from './jobs.ts'
 export const jobsCancel: Command = {
   summary: 'cancel jobs that have not ended (retry brings them back)',
   usage: '<id>… | --all [--type <type>] [--yes] [--json]',
-  examples: ['troupe jobs cancel 0b6f2f5e-1f6a-4d0e-9a53-3a1f6a1f2b11', 'troupe jobs cancel --all --type scan_markets'],
-  notes: ['What a job that runs has done outside of the store stays done; its result is refused.'],
+  examples: ['troupe jobs cancel 0b6f2f5e', 'troupe jobs cancel --all --type scan_markets'],
+  notes: [
+    'The beginning of an id is enough, where it is the only one.',
+    'What a job that runs has done outside of the store stays done; its result is refused.',
+  ],
   options: chooseOptions('waiting or running'),
   words: Number.POSITIVE_INFINITY,
   run: (input) =>

@@ -6,7 +6,8 @@ import { wakeTeam } from './wake-team.ts'
 export const jobsRetry: Command = {
   summary: 'try dead or cancelled jobs again',
   usage: '<id>… | --all [--type <type>] [--yes] [--json]',
-  examples: ['troupe jobs retry 0b6f2f5e-1f6a-4d0e-9a53-3a1f6a1f2b11', 'troupe jobs retry --all --type execute_trade'],
+  examples: ['troupe jobs retry 0b6f2f5e', 'troupe jobs retry --all --type execute_trade'],
+  notes: ['The beginning of an id is enough, where it is the only one.'],
   options: chooseOptions('failed'),
   words: Number.POSITIVE_INFINITY,
   async run(input) {

@@ -3,8 +3,8 @@ import type { relations } from '../store/functions/relations.ts'
 import type { Store } from '../store/store.ts'
 import type { ExitCode, Input, Option } from './command.ts'
 import { yesOption } from './confirm.ts'
-import { idsOf, textFlag } from './flags.ts'
-import { findByBeginning } from './id-beginning.ts'
+import { textFlag } from './flags.ts'
+import { findByBeginning, requireBeginning } from './id-beginning.ts'
 import { teamOptions } from './team-input.ts'
 import { withStore } from './team-store.ts'
 import { isMeant, type Kind, type Outcome, report, requireChoice } from './treat.ts'
@@ -62,19 +62,23 @@ export function chooseOptions(all: string) {
 /** Does something to the jobs that the command line names, or to all that it makes sense for. */
 export async function treatJobs(input: Input, treatment: Treatment): Promise<ExitCode> {
   const { options, words } = input
-  const given = idsOf(words)
-  requireChoice(input, given, treatment.command, 'troupe jobs list')
+  for (const word of words) requireBeginning(word) // before a store is opened, which takes its time
+  requireChoice(input, words, treatment.command, 'troupe jobs list')
   return await withStore(input, async (store) => {
+    const named = await Promise.all(words.map(async (word) => ({ word, id: await idOf(store, word) })))
+    const missing = named.flatMap(({ word, id }) => (id ? [] : [{ id: word, verdict: 'not_found' }]))
+    const given = [...new Set(named.flatMap(({ id }) => id ?? []))]
     const ids = options.all ? await idsIn(store, treatment.statuses, textFlag(options, 'type')) : given
     if (!(await isMeant(input, treatment, kind, ids.length))) return 1
     const verdicts = ids.length > 0 ? await treatment.treat(store, ids) : []
-    return report(
-      input,
-      treatment,
-      kind,
-      verdicts.map(({ job_id: id, verdict }) => ({ id, verdict })),
-    )
+    return report(input, treatment, kind, [...verdicts.map(({ job_id: id, verdict }) => ({ id, verdict })), ...missing])
   })
+}
+
+/** The id that a word is, or begins; undefined when none begins so. Whether there is a whole one, what is done with it tells. */
+async function idOf(store: Store, word: string): Promise<string | undefined> {
+  const { gte, lte } = requireBeginning(word)
+  return gte === lte ? gte : (await findJob(store, word))?.id
 }
 
 async function idsIn(store: Store, statuses: readonly JobStatus[], type: string | undefined): Promise<string[]> {

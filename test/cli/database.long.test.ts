@@ -65,6 +65,20 @@ test('a job that is added is told by the id of its row; once more, because the a
   ])
 })
 
+test('jobs are cancelled and tried again by the beginnings of their ids, as they are shown', async () => {
+  const { id } = await project.ask<{ id: string }>('jobs', 'add', 'draw', '--delay', '1h')
+  const short = id.slice(0, 8)
+  const unknown = id.startsWith('0000') ? '1111' : '0000'
+  const cancel = await project.ask('jobs', 'cancel', short, id)
+  const retry = await project.run('jobs', 'retry', short, unknown)
+  const wrong = await project.run('jobs', 'retry', 'draw')
+  expect([cancel, retry, wrong]).toEqual([
+    { results: [{ id, verdict: 'ok' }] },
+    { code: 1, out: '1 job will be tried again.\n', err: `${unknown}: no such job\n` },
+    { code: 2, out: '', err: 'error expected an id, or 4 or more signs of its beginning, found "draw"\n' },
+  ])
+})
+
 test("another kind of store is not the embedded one's to reset", async () => {
   await project.configure('store: { kind: postgres }\n')
   const { code, err } = await project.run('db', 'reset', '--yes')
