@@ -16,7 +16,7 @@ export function groupHelp(commands: Commands, group = ''): string {
     `\n${styled('bold', 'Commands')}\n${lines.join('\n')}`,
     ...(examples.length > 0 ? [`\n${styled('bold', 'Examples')}\n${examples.join('\n')}`] : []),
     `\nThe store is what the config says, else SUPABASE_URL with SUPABASE_SERVICE_KEY, else DATABASE_URL, else an embedded one in .troupe.`,
-    `More about a command: troupe ${group ? `${group} ` : ''}<command> --help`,
+    `More about a command: troupe ${group ? `${group} ` : ''}<command> --help. In a project that brings troupe along it is called npx troupe.`,
   ].join('\n')
 }
 

@@ -87,7 +87,7 @@ function parse(name: string, { options, words = 0 }: Command, args: readonly str
 
 function unknownCommand(name: string): UsageError {
   const suggestion = nearest(name, Object.keys(loaders))
-  return new UsageError(`Unknown command "${name}"${suggestion ? `: did you mean "troupe ${suggestion}"?` : ''} See troupe --help`)
+  return new UsageError(`Unknown command "${name}"${suggestion ? `: did you mean "troupe ${suggestion}"?` : '.'} See troupe --help`)
 }
 
 function print(text: string): ExitCode {

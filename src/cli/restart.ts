@@ -6,7 +6,7 @@ import { teamOptions } from './team-input.ts'
 export const restart: Command = {
   summary: 'start an agent again, if wanted with its last good version',
   usage: '<agent> [--last-good] [--json]',
-  examples: ['troupe restart scanner', 'troupe restart scanner --last-good'],
+  examples: ['troupe restart scanner-main', 'troupe restart scanner-main --last-good'],
   notes: [
     'What it has in hand is finished first, within its shutdown time; its messages wait. With --last-good it runs the version before this',
     'one until its file or its config changes, or until it is restarted without.',

@@ -20,7 +20,7 @@ export const send: Command = {
   examples: [
     'troupe send coordinator-main summary --ask',
     `troupe send greeter hello '{"name": "you"}' --ask`,
-    `troupe send scanner scan --delay 5m --id "$(uuidgen)"`,
+    `troupe send scanner-main scan --delay 5m --id "$(uuidgen)"`,
     'troupe send --broadcast stop_trading --priority urgent --file body.json',
   ],
   notes: [
@@ -52,7 +52,8 @@ async function read({ options, words }: Input): Promise<{ to: string | null; mes
   if (options.broadcast && options.ask) throw new UsageError('send: a broadcast has no reply: leave out --ask or --broadcast')
   if (options.timeout !== undefined && !options.ask) throw new UsageError('send: --timeout is for --ask')
   const [to = '', type = '', word, extra] = options.broadcast ? ['all', ...words] : words
-  if (to === '' || type === '') throw new UsageError('send: expected an agent and a type of message. See troupe send --help')
+  const expected = options.broadcast ? 'a type of message' : 'an agent and a type of message'
+  if (to === '' || type === '') throw new UsageError(`send: expected ${expected}. See troupe send --help`)
   if (extra !== undefined) throw new UsageError(`send: ${JSON.stringify(extra)} is one word too many for a broadcast`)
   const body = await readJson({ word, file: options.file, what: 'body' })
   const [priority, delay] = [wordFlag(options, 'priority', ['low', 'normal', 'high', 'urgent']), durationFlag(options, 'delay')]

@@ -58,7 +58,7 @@ export const start: Command = {
       const code = await troupe.ended
       await end(troupe, log, code)
       watch?.close()
-      screen?.print(savedLine(troupe, watch?.last()))
+      screen?.print(savedLine(troupe, folder, watch?.last()))
       return code
     } catch (error) {
       await end(troupe, log, 1)
@@ -118,16 +118,17 @@ function printTeam(troupe: Troupe, screen: Screen): void {
   for (const [at, agent] of agents.entries())
     line(at === 0 ? 'agents' : '', `${agent.id.padEnd(ids ?? 0)}  ${agent.type.padEnd(types ?? 0)}  ${shown(agent)}`)
   for (const reason of reasons) line('', styled('yellow', reason))
-  line('', styled('dim', 'look closer in another terminal: troupe ps, troupe why <agent>, troupe jobs list, troupe db status'))
+  line('', styled('dim', 'look closer in another terminal: npx troupe ps, npx troupe why <agent>, npx troupe jobs list, npx troupe --help'))
   screen.print('')
 }
 
 /** Everything is in the store at any moment; people want to hear it. */
-function savedLine(troupe: Troupe, last: Board | undefined): string {
-  const { where } = troupe.status().store
+function savedLine(troupe: Troupe, folder: string, last: Board | undefined): string {
+  const { kind, where } = troupe.status().store
+  const place = kind === 'embedded' ? folder : where // nobody serves it any more
   const open = last?.executions.filter(({ status }) => status === 'pending' || status === 'executed').length ?? 0
   const left = [`${last?.jobs.waiting ?? 0} jobs wait`, ...(open > 0 ? [`${open} trades are open`] : [])].join(', ')
-  return `Stopped. Everything is saved in ${where}: ${left}. The next start continues.`
+  return `Stopped. Everything is saved in ${place}: ${left}. The next start continues.`
 }
 
 function shown({ status }: AgentView): string {

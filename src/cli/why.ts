@@ -12,7 +12,7 @@ const labelWidth = 11
 export const why: Command = {
   summary: 'explain an agent: why it restarted, waits, is in quarantine or stands by',
   usage: '<agent> [--json]',
-  examples: ['troupe why scanner', "troupe why scanner --json | jq '.exit.error.stack'"],
+  examples: ['troupe why scanner-main', "troupe why scanner-main --json | jq '.exit.error.stack'"],
   options: teamOptions,
   words: 1,
   async run(input: Input): Promise<ExitCode> {

@@ -27,7 +27,7 @@ test('helps', async () => {
 test.each([
   [['strat'], {}, 'did you mean "troupe start"?'],
   [['db', 'migrat'], {}, 'did you mean "troupe db migrate"?'],
-  [['frobnicate'], {}, 'Unknown command "frobnicate" See troupe --help'],
+  [['frobnicate'], {}, 'Unknown command "frobnicate". See troupe --help'],
   [['start', '--what'], {}, "Unknown option '--what'"],
   [['db', 'query'], {}, 'the SQL is missing'],
   [['db', 'query', 'select', '1'], {}, '"1" is one word too many'],
