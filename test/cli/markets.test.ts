@@ -29,7 +29,7 @@ test('says what is wrong with a question', async () => {
     runTroupe(['markets', 'search']),
   ])
   expect(answers.map(({ code, err }) => [code, err.split('\n')[0]])).toEqual([
-    [2, 'error There is no market source "nowhere"'],
+    [2, 'error There is no market source "nowhere": expected auto, polymarket, replay:<folder> or simulated:<seed>'],
     [1, expect.stringContaining('There is no market "x1"')],
     [2, expect.stringContaining('Which words?')],
   ])

@@ -6,7 +6,7 @@ import { createReplay, spanOf } from '../markets/replay.ts'
 import { createSimulated, simulatedDefaults } from '../markets/simulated.ts'
 import type { MarketSource } from '../markets/source.ts'
 import type { Opinion } from '../markets/strategies/strategy.ts'
-import { fallback, parseSourceName, type SourceSpec } from './source-name.ts'
+import { expectedName, fallback, parseSourceName, type SourceSpec } from './source-name.ts'
 
 export { mayOpen, platformOf, sourceName } from './source-name.ts'
 
@@ -41,7 +41,8 @@ const recordings = new Map<string, Recording>()
  */
 export async function openSource(name: string, options: OpenOptions): Promise<OpenSource> {
   const spec = parseSourceName(name)
-  if (spec === undefined) throw new ActorError('CONFIG_INVALID', `There is no market source "${name}"`, { details: { name } })
+  if (spec === undefined)
+    throw new ActorError('CONFIG_INVALID', `There is no market source "${name}": ${expectedName}`, { details: { name } })
   switch (spec.kind) {
     case 'auto':
       return await openAuto(options)

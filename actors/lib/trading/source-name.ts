@@ -52,10 +52,11 @@ export function platformOf(name: string): 'polymarket' | 'replay' | 'simulated' 
   return isSimulatedName(name) ? 'simulated' : name === 'polymarket' ? 'polymarket' : 'replay'
 }
 
+/** What a name may be, for people. */
+export const expectedName = 'expected auto, polymarket, replay:<folder> or simulated:<seed>'
+
 /** For the args of an actor. */
-export const sourceName = z.string().refine((name) => parseSourceName(name) !== undefined, {
-  error: 'expected auto, polymarket, replay:<folder> or simulated:<seed>',
-})
+export const sourceName = z.string().refine((name) => parseSourceName(name) !== undefined, { error: expectedName })
 
 /**
  * Whether a source that a job names may be opened by an agent whose own is `own`: what comes from the database must not choose which
