@@ -20,24 +20,36 @@ export type TradeRun = {
   readonly kills: number
   /** How many opportunities there are. */
   readonly most?: number
+  /** What an undisturbed run of the same came to, on whichever store; without it there is one first. */
+  readonly calm?: Facts
   /** Makes a database with the schema for one run; without it the embedded store is used. */
   readonly database?: () => Promise<AsyncDisposable & { readonly url: string }>
   readonly say?: (line: string) => void
 }
 
-type Facts = { readonly trades: readonly Row[]; readonly profit: number; readonly jobs: readonly Row[]; readonly open: number }
+export type Facts = { readonly trades: readonly Row[]; readonly profit: number; readonly jobs: readonly Row[]; readonly open: number }
 
 /** Trades the same opportunities twice, once undisturbed and once with kills, and compares every trade. */
-export async function runTradeKills({ seed, kills, most = 110, database, say = () => {} }: TradeRun): Promise<TradeReport> {
+export async function runTradeKills(run: TradeRun): Promise<TradeReport> {
+  const { seed, kills, say = () => {} } = run
   const began = performance.now()
-  const given = (await opportunities(seed)).slice(0, most)
-  const calm = await inGround(seed, database, (ground) => tradeAll(ground, given, { kills: 0, seed, total: 0, say }))
-  say(`undisturbed: ${calm.facts.trades.length} executions, profit ${calm.facts.profit}`)
-  const total = 2 * calm.facts.trades.length
-  const wild = await inGround(seed, database, (ground) => tradeAll(ground, given, { kills, seed, total, say, open: calm.facts.open }))
-  const violations = [...differences(calm.facts, wild.facts), ...doubles(wild.facts)]
+  const calm = run.calm ?? (await tradeCalmly(run))
+  say(`undisturbed: ${calm.trades.length} executions, profit ${calm.profit}`)
+  const { facts, kills: done } = await trade(run, { kills, seed, total: 2 * calm.trades.length, say, open: calm.open })
+  const violations = [...differences(calm, facts), ...doubles(facts)]
   const seconds = Math.round((performance.now() - began) / 1_000)
-  return { seed, executions: wild.facts.trades.length, pnl: wild.facts.profit, kills: wild.kills, violations, seconds }
+  return { seed, executions: facts.trades.length, pnl: facts.profit, kills: done, violations, seconds }
+}
+
+/** Trades everything without a kill. */
+export async function tradeCalmly(run: Omit<TradeRun, 'kills'>): Promise<Facts> {
+  const { facts } = await trade(run, { kills: 0, seed: run.seed, total: 0, say: () => {} })
+  return facts
+}
+
+async function trade({ seed, most = 110, database }: Omit<TradeRun, 'kills'>, plan: Plan) {
+  const given = (await opportunities(seed)).slice(0, most)
+  return await inGround(seed, database, (ground) => tradeAll(ground, given, plan))
 }
 
 async function inGround<Result>(
@@ -76,7 +88,7 @@ const isUp = ({ event, agent }: Line) => event === 'child:started' && agent === 
 async function reach(query: Query, process: Process, goal: number): Promise<number> {
   await process.line('traders', isUp)
   const until = performance.now() + 8_000
-  for (let reached = 0; ; await delay(10)) {
+  for (let reached = 0; ; await delay(25)) {
     reached = Math.max(reached, await progress(query).catch(() => 0))
     if (reached >= goal || performance.now() > until) return reached
   }

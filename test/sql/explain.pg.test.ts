@@ -178,7 +178,10 @@ async function callTurns(sql: Client, call: Call, { a, b, version, running, roun
 
 test('67: among a million ended jobs no hot statement scans, sorts or throws rows away', { timeout: 300_000 }, async () => {
   await using db = await freshDatabase({ max: 1 })
-  for (const statement of historyStatements({ jobs: 1_000_000, messages: 300_000, executions: 100_000 })) await db.sql.unsafe(statement)
+  // A replica does not ask for each row whether what it names is there.
+  await db.sql`set session_replication_role = replica`
+  for (const statement of historyStatements({ jobs: 1_000_000, messages: 100_000, executions: 50_000 })) await db.sql.unsafe(statement)
+  await db.sql`set session_replication_role = origin`
   await addWork(db.sql)
 
   const notices: string[] = []
