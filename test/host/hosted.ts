@@ -1,5 +1,3 @@
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type AgentSpec, agentDefaults } from '../../src/core/agent.ts'
 import type { Event } from '../../src/core/events.ts'
@@ -14,9 +12,6 @@ type Outcome = Extract<ThreadFrame, { kind: 'ended' }>['outcome']
 
 const limit = 25_000
 const none = { first: 0, max: 0, jitter: 0, reset: Number.POSITIVE_INFINITY }
-
-// As troupe.js does: without it every thread compiles the shell anew.
-process.env.NODE_COMPILE_CACHE ??= join(tmpdir(), 'troupe-test-cache')
 
 export const wild = fileURLToPath(new URL('actors/wild.ts', import.meta.url))
 
