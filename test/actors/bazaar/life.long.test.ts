@@ -17,7 +17,7 @@ const gateway = (id: string, { url }: Marketplace, args: object = {}) => ({
   ...{ id, type: 'bazaar-gateway', origins: [url] },
   args: { api: url, owner: id, pollEvery: 200, heartbeatEvery: 400, ...args },
 })
-const specialist = (id: string, args: object = {}) => ({ id, type: 'summarizer', args: { reportEvery: 300, ...args } })
+const specialist = (id: string, args: object = {}) => ({ id, type: 'summarizer', args: { reportEvery: 600, ...args } })
 const teamWith = (agents: readonly object[]) => teamOn(ground, agents, { actors })
 
 const work = { title: 'A summary', description: 'one two three', required_capabilities: ['summarizing'], budget_usd: 0.5 }
@@ -52,16 +52,18 @@ test.for(['faithful', 'fixed'] as const)('the whole life of a job, on the %s mar
     if (path.endsWith('register') && !market.market.registered.has(gate)) market.market.registered.set(gate, Date.now())
     return undefined
   }
-  await using team = teamWith([gateway(gate, market), specialist(one), specialist(two, { agent: { name: 'Two', base_rate_usd: 0.06 } })])
+  // The gateway registers one in ten seconds, which one of the two marketplaces may save us.
+  const workers = [specialist(one), ...(mode === 'faithful' ? [specialist(two, { agent: { name: 'Two', base_rate_usd: 0.06 } })] : [])]
+  await using team = teamWith([gateway(gate, market), ...workers])
   await team.start()
-  await isRegistered(market, 2)
+  await isRegistered(market, workers.length)
   const registrations = market.of('POST', /register$/)
-  expect(new Set(registrations.map(({ body }) => body?.wallet_address)).size).toBe(2)
-  expect(registrations.map(({ status }) => status)).toEqual(mode === 'faithful' ? [429, 200, 200] : [200, 200])
+  expect(new Set(registrations.map(({ body }) => body?.wallet_address)).size).toBe(workers.length)
+  expect(registrations.map(({ status }) => status)).toEqual(mode === 'faithful' ? [429, 200, 200] : [200])
 
-  const job = market.post({ ...work, title: 'A slow 1500 summary' })
+  const job = market.post({ ...work, title: 'A slow 2000 summary' })
   market.attach(job, 'notes.txt', 'four')
-  await market.until('both have bid', () => market.bids(job.job_id).length === 2)
+  await market.until('all have bid', () => market.bids(job.job_id).length === workers.length)
   const [bid] = market.bids(job.job_id)
   market.select(job.job_id, String(bid?.bid_id))
   const winner = `/api/agents/${bid?.agent_id}/heartbeat`
@@ -77,10 +79,10 @@ test.for(['faithful', 'fixed'] as const)('the whole life of a job, on the %s mar
   await market.until('it is free again', () => market.of('POST', /heartbeat$/).at(-1)?.body?.status === 'available')
   await polled(market)
   expect(submissions(market, job)).toEqual([200])
-  expect(market.bids(job.job_id)).toHaveLength(2)
+  expect(market.bids(job.job_id)).toHaveLength(workers.length)
 
   await team.stop()
-  expect([...market.market.agents.values()].map(({ status }) => status)).toEqual(['offline', 'offline'])
+  expect([...market.market.agents.values()].map(({ status }) => status)).toEqual(workers.map(() => 'offline'))
 })
 
 test(

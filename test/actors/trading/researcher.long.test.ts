@@ -71,11 +71,13 @@ test('whatever a model answers, a market that it says nothing sound of is refuse
     join(ground.folder, 'bad'),
     ids.map((id) => ({ id, clobTokenIds: JSON.stringify([`${id}1`, `${id}2`]) })),
   )
+  let behaviour = says('')
+  await using model = await startModelServer([], () => behaviour)
+  await using team = tradingTeam(ground, [{ id: 'r-bad', type: 'researcher', args: { market } }], { LLM_BASE_URL: model.url })
+  await team.start()
   const reasons: Record<string, unknown> = {}
-  for (const [at, [name, behaviour]] of Object.entries(bad).entries()) {
-    await using model = await startModelServer([], behaviour)
-    await using team = tradingTeam(ground, [{ id: `r-${name}`, type: 'researcher', args: { market } }], { LLM_BASE_URL: model.url })
-    await team.start()
+  for (const [at, name] of Object.keys(bad).entries()) {
+    behaviour = bad[name] ?? behaviour
     const job = await researched({ market_id: ids[at], source: market })
     reasons[name] = job?.status === 'completed' ? (job.result as { reason: string }).reason : job?.error_message
   }
