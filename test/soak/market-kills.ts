@@ -102,7 +102,7 @@ async function makeMarketProject(folder: string, { url }: Marketplace): Promise<
   const args = { api: url, owner: 'kills', pollEvery: 200, heartbeatEvery: 2_000 }
   const agents = [
     { id: 'gate', type: 'bazaar-gateway', origins: [url], args },
-    { id: 'worker', type: 'summarizer', args: { reportEvery: 300, capacity: 2 } },
+    { id: 'worker', type: 'summarizer', args: { reportEvery: 600, capacity: 2 } },
   ]
   const config = { name: 'market', leases: { agents: '2s', jobs: '4s' }, teams: [{ id: 'market', agents }] }
   await writeFile(join(folder, 'bank.yaml'), JSON.stringify(config, null, 2))
