@@ -5,7 +5,8 @@ import { seriesOf } from './lib/anomaly/given.ts'
 import { type Opinion, opinionOf } from './lib/opinion.ts'
 import { defineSpecialist, evaluateByWords, type Work } from './lib/specialist.ts'
 
-const detecting = 60_000
+/** Ms for one series. The largest takes ten seconds of work, which are minutes at a task's low priority on a busy machine. */
+const detecting = 180_000
 const judged = 5
 
 /** Finds what is unusual in time series; a model, if there is one, adds what may have caused it. */
