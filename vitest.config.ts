@@ -6,8 +6,8 @@ import { SlowestFirst } from './test/slowest-first.ts'
 // threads in them find compiled what others have loaded.
 const env = { NODE_COMPILE_CACHE: join(import.meta.dirname, 'node_modules/.cache/troupe-test') }
 const common = { pool: 'forks', testTimeout: 30_000, hookTimeout: 60_000, env } as const
-// Many tests wait for a thread or a lease: three files at a time keep two cores busy, one (the default there) does not.
-const quick = { ...common, maxWorkers: 3 } as const
+// Many tests wait for a thread or a lease: four files at a time keep two cores busy, one (the default there) does not.
+const quick = { ...common, maxWorkers: 4 } as const
 // What waits for an event waits for it on a busy machine too; a landing must not be a matter of who else uses the processor.
 const patient = { ...common, testTimeout: 120_000, maxWorkers: 4 } as const
 // These start no thread that outlives a test and change nothing that is the process's: a process for each would take more than they do.

@@ -34,11 +34,12 @@ test('handles what it is told, and answers what it is asked', async () => {
 })
 
 test('what is told to all is no dead letter of who has no handler for it, whoever told it', async () => {
-  await using team = teamOn(ground, [
+  const agents = [
     { id: 'n-counter', type: 'counter' },
     { id: 'n-relay', type: 'relay' },
     { id: 'n-async', type: 'tally', durability: 'async' },
-  ])
+  ]
+  await using team = teamOn(ground, agents, { poll: { min: 50, max: 100 } })
   await team.start()
   await team.send('n-relay', 'broadcast', 3) // a "news"
   await ground.backend.query(`select public.broadcast_message('python', 'More News', 'text')`)
