@@ -48,7 +48,9 @@ test('the literal document starts an actor; a change restarts it and no other, a
   expect(await team.ask(id, 'hear', 'last')).toEqual([
     'first at 0.04',
     'held at 0.04',
-    ...['second', 'third', 'fourth', 'last'].map((said) => `${said} at 0.05`),
+    // It may have been handed to the thread, behind the turn that ran.
+    expect.stringMatching(/^second at 0\.0[45]$/),
+    ...['third', 'fourth', 'last'].map((said) => `${said} at 0.05`),
   ])
   expect(running(team)).toEqual(['own d-file 1 running', `bazaar ${id} 2 running`, 'bazaar d-other 1 running'])
 
