@@ -1,4 +1,5 @@
-import type { Call, TurnCommit, TurnEffect, TurnState } from './turn-state.ts'
+import type { Delivery } from './message.ts'
+import { type Call, type TurnCommit, type TurnEffect, type TurnState, timeoutOf } from './turn-state.ts'
 
 /** The state that one input is changing, and what the host will have to do. */
 export type TurnDraft = { -readonly [Name in keyof TurnState]: TurnState[Name] } & {
@@ -11,6 +12,12 @@ export type TurnDraft = { -readonly [Name in keyof TurnState]: TurnState[Name] }
 /** Begins a change; the lists of the state are replaced, never changed. */
 export function openDraft(state: TurnState, moment: Pick<TurnDraft, 'now' | 'wallNow' | 'random'>): TurnDraft {
   return { ...state, ...moment, effects: [] }
+}
+
+/** A turn runs from now on. */
+export function begin(draft: TurnDraft, turn: number, delivery: Delivery, isCounted: boolean): void {
+  const deadline = draft.now + timeoutOf(draft.policy, delivery)
+  draft.running = { turn, delivery, stage: 'running', isCounted, deadline, abort: undefined }
 }
 
 /** Adds a turn to those that have ended; it leaves now, unless earlier ones have to be repeated first. */

@@ -1,6 +1,6 @@
 import type { Delivery } from './message.ts'
-import type { TurnDraft } from './turn-draft.ts'
-import { type TurnState, timeoutOf } from './turn-state.ts'
+import { begin, type TurnDraft } from './turn-draft.ts'
+import type { Handed, Running, TurnState } from './turn-state.ts'
 
 /** From this many interruptions on, a message runs alone. */
 export const suspectFrom = 2
@@ -25,11 +25,11 @@ export function mayBeHanded(delivery: Delivery, maxAttempts: number): boolean {
 }
 
 /** Gives the thread a message that it runs only once the turn before it is done. */
-export function hand(draft: TurnDraft, turn: number, delivery: Extract<Delivery, { kind: 'message' }>): void {
-  const after = (draft.handed.at(-1) ?? draft.running)?.turn
-  draft.handed = [...draft.handed, { turn, delivery }]
+export function hand(draft: TurnDraft, running: Running, next: Handed): void {
+  const { turn: after } = draft.handed.at(-1) ?? running
+  draft.handed = [...draft.handed, next]
   if (draft.handed.length >= draft.reach) draft.isFilling = false
-  draft.effects.push({ kind: 'run', turn, delivery, attempt: delivery.message.attempts + 1, ...(after !== undefined && { after }) })
+  draft.effects.push({ kind: 'run', ...next, attempt: next.delivery.message.attempts + 1, after })
 }
 
 /** The thread goes on with what it has. */
@@ -38,9 +38,7 @@ export function runHanded(draft: TurnDraft): void {
   draft.handed = rest
   // By halves: then most of them go together.
   if (rest.length <= draft.reach / 2) draft.isFilling = true
-  if (!next) return
-  const deadline = draft.now + timeoutOf(draft.policy, next.delivery)
-  draft.running = { ...next, stage: 'running', isCounted: false, deadline, abort: undefined }
+  if (next) begin(draft, next.turn, next.delivery, false)
 }
 
 /** The turn before them failed, so the thread lets go of what it has: that waits in the mailbox again. */

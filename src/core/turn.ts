@@ -1,19 +1,10 @@
 import { type Blocked, judgeBlock, judgeFailure } from './attempt.ts'
 import type { Effects, ErrorData, ThreadFrame } from './frames.ts'
 import type { Delivery } from './message.ts'
-import { commit, openDraft, requestsWaiting, type TurnDraft } from './turn-draft.ts'
+import { begin, commit, openDraft, requestsWaiting, type TurnDraft } from './turn-draft.ts'
 import { hand, mayBeHanded, mayHand, pace, runHanded, suspectFrom, takeBack } from './turn-handed.ts'
 import { patience } from './turn-limit.ts'
-import {
-  type AbortCode,
-  type Call,
-  type Running,
-  type TurnCommit,
-  type TurnEffect,
-  type TurnInput,
-  type TurnState,
-  timeoutOf,
-} from './turn-state.ts'
+import type { AbortCode, Call, Running, TurnCommit, TurnEffect, TurnInput, TurnState } from './turn-state.ts'
 import { onVerdict } from './turn-verdict.ts'
 
 /** So many turns may have ended and not be committed. */
@@ -129,7 +120,7 @@ function onTake(draft: TurnDraft, delivery: Delivery): void {
   const turn = draft.next
   draft.next += 1
   if (delivery.kind === 'job') return run(draft, turn, delivery, true)
-  if (draft.running) return hand(draft, turn, delivery)
+  if (draft.running) return hand(draft, draft.running, { turn, delivery })
   const { attempts, interruptions } = delivery.message
   if (attempts >= draft.policy.maxAttempts) {
     const reason = interruptions > 0 ? 'poison' : 'attempts_exhausted'
@@ -141,9 +132,8 @@ function onTake(draft: TurnDraft, delivery: Delivery): void {
 }
 
 function run(draft: TurnDraft, turn: number, delivery: Delivery, isCounted: boolean): void {
-  const deadline = draft.now + timeoutOf(draft.policy, delivery)
   const tried = delivery.kind === 'job' ? delivery.job.attempt : delivery.message.attempts
-  draft.running = { turn, delivery, stage: 'running', isCounted, deadline, abort: undefined }
+  begin(draft, turn, delivery, isCounted)
   draft.effects.push({ kind: 'run', turn, delivery, attempt: tried + (isCounted ? 0 : 1) })
 }
 
