@@ -2,6 +2,7 @@ import { request } from 'node:http'
 import { text } from 'node:stream/consumers'
 import type * as z from 'zod'
 import { ActorError } from '../core/errors.ts'
+import { longestTimer } from '../core/longest-timer.ts'
 import type { ControlAddress } from '../ops/control-address.ts'
 import { type Args, apiPath, failure, type OperationName, operations, type Result } from '../ops/control-api.ts'
 import { fromErrorData } from '../worker/error-data.ts'
@@ -13,7 +14,7 @@ export async function call<Name extends OperationName>(
   args: Args<Name>,
   { patience = 0 }: { readonly patience?: number } = {},
 ): Promise<Result<Name>> {
-  const limit = Math.min(operations[name].limit + patience, longest)
+  const limit = Math.min(operations[name].limit + patience, longestTimer)
   const { status, body } = await post(address, name, JSON.stringify(args), limit).catch((error) => {
     throw explained(error, address, limit)
   })
@@ -21,9 +22,6 @@ export async function call<Name extends OperationName>(
   // One of them, which its name tells: the compiler sees all of them.
   return read(operations[name].result as unknown as z.ZodType<Result<Name>>, body, address)
 }
-
-/** What a timer can wait for. */
-const longest = 2 ** 31 - 1
 
 /** Whether an error says that the process is no more. */
 export function isGone(error: unknown): boolean {

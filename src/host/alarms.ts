@@ -1,5 +1,4 @@
-/** What setTimeout can wait for; it takes more for nothing. */
-const longest = 2 ** 31 - 1
+import { longestTimer } from '../core/longest-timer.ts'
 
 /** Timers by id, each due at a time of the clock; setting one replaces the one of the same id. */
 export function createAlarms(now: () => number, onDue: (id: string, at: number) => void) {
@@ -17,7 +16,7 @@ export function createAlarms(now: () => number, onDue: (id: string, at: number) 
       timers.delete(id)
       onDue(id, at)
     }
-    timers.set(id, delay > longest ? setTimeout(() => set(id, at), longest) : setTimeout(ring, delay))
+    timers.set(id, delay > longestTimer ? setTimeout(() => set(id, at), longestTimer) : setTimeout(ring, delay))
   }
 
   return { set, clear }

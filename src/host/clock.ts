@@ -1,4 +1,5 @@
 import { performance } from 'node:perf_hooks'
+import { longestTimer } from '../core/longest-timer.ts'
 
 /** Monotonic ms and timers, so that tests can have their own. */
 export type Clock = {
@@ -7,14 +8,11 @@ export type Clock = {
   after(ms: number, callback: () => void): () => void
 }
 
-/** What setTimeout can wait for. */
-const longest = 2 ** 31 - 1
-
 export const systemClock: Clock = {
   now: () => performance.now(),
   after(ms, callback) {
     // Node's timers may fire a fraction of a millisecond early; what is too far away is looked at again by its owner.
-    const timer = setTimeout(callback, Math.min(Math.max(0, Math.ceil(ms)), longest))
+    const timer = setTimeout(callback, Math.min(Math.max(0, Math.ceil(ms)), longestTimer))
     return () => clearTimeout(timer)
   },
 }

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import type { Transferable } from 'node:worker_threads'
 import * as z from 'zod'
 import { ActorError } from '../core/errors.ts'
+import { longestTimer } from '../core/longest-timer.ts'
 
 /** A task that an actor asks for. */
 export type Order = {
@@ -20,11 +21,10 @@ export type Order = {
 /** Where tasks may lie: in a copy of an actor's code, or in the folder of actor files itself. */
 export type Places = { readonly code: string; readonly actors?: string | undefined }
 
-const longest = 2 ** 31 - 1
 const asked = z.object({
   task: z.string().max(10_000),
   input: z.unknown().optional(),
-  timeout: z.number().positive().max(longest).optional(),
+  timeout: z.number().positive().max(longestTimer).optional(),
   transfer: z.array(z.custom<Transferable>()).default([]),
 })
 

@@ -1,9 +1,8 @@
 import * as z from 'zod'
 import { ActorError } from '../core/errors.ts'
 import type { LlmRequest } from '../core/llm.ts'
+import { longestTimer } from '../core/longest-timer.ts'
 
-/** What setTimeout can wait for. */
-const longest = 2 ** 31 - 1
 const shownIssues = 5
 
 const name = z.string().regex(/^[A-Za-z0-9._-]{1,64}$/, { error: 'expected a name of letters, digits and . _ - (at most 64)' })
@@ -15,7 +14,7 @@ const request = z.strictObject({
   model: z.string().min(1).max(200).optional(),
   maxTokens: z.int().positive().max(1_000_000).optional(),
   temperature: z.number().min(0).max(2).optional(),
-  timeout: z.number().positive().max(longest).optional(),
+  timeout: z.number().positive().max(longestTimer).optional(),
   jsonSchema: z.record(z.string(), z.json()).optional(),
   repair: z.strictObject({ answer: z.string(), issues: z.array(z.string()).min(1) }).optional(),
 })

@@ -1,15 +1,13 @@
 import type { Compute } from '../core/compute.ts'
 import { ActorError } from '../core/errors.ts'
+import { longestTimer } from '../core/longest-timer.ts'
 import { checkNumber } from './checks.ts'
 import type { Use } from './uses.ts'
-
-/** A timer cannot wait for longer. */
-const longest = 2 ** 31 - 1
 
 /** Makes ctx.compute. */
 export function createComputeClient(use: Use): Compute {
   async function compute(task: unknown, input: unknown, { timeout, signal, transfer = [] }: Parameters<Compute>[2] = {}) {
-    checkNumber(timeout, 'The timeout of ctx.compute', { least: 1, most: longest })
+    checkNumber(timeout, 'The timeout of ctx.compute', { least: 1, most: longestTimer })
     const url = urlOf(task)
     try {
       // What is moved is named once more: the host has to know it, to move it on.

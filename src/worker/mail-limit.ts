@@ -1,14 +1,12 @@
 import { ActorError } from '../core/errors.ts'
+import { longestTimer } from '../core/longest-timer.ts'
 import { overLimit, patience } from '../core/turn-limit.ts'
 import type { Abort } from './abort.ts'
-
-/** What a timer can wait for. */
-const longest = 2 ** 31 - 1
 
 /** Waits for a handler as long as the host waits for a turn: after `limit` ms its signal is aborted, and when it goes on even then it is hung. */
 export async function inTime(handling: PromiseLike<unknown>, limit: number, abort: Abort): Promise<'handled' | 'hung'> {
   const { promise: hung, resolve } = Promise.withResolvers<'hung'>()
-  let timer = setTimeout(onLimit, Math.min(limit, longest))
+  let timer = setTimeout(onLimit, Math.min(limit, longestTimer))
   function onLimit(): void {
     abort.abort(new ActorError('TURN_TIMEOUT', overLimit))
     timer = setTimeout(resolve, patience, 'hung')
