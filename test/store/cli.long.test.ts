@@ -1,20 +1,10 @@
 import { once } from 'node:events'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { tempFolder } from '../helpers.ts'
-import { firstLine, runHere, runTroupe, startTroupe } from './run-troupe.ts'
+import { expect, test } from 'vitest'
+import { firstLine, inOwnFolder, runHere, runTroupe, startTroupe } from './run-troupe.ts'
 
-let folder: Awaited<ReturnType<typeof tempFolder>>
-const before = process.cwd()
-beforeAll(async () => {
-  folder = await tempFolder()
-  process.chdir(folder.path)
-})
-afterAll(async () => {
-  process.chdir(before)
-  await folder?.[Symbol.asyncDispose]()
-})
+const folder = inOwnFolder()
 
 // In this order, as opening the folder takes a second or two: made, then served for everything else, then made anew.
 test('the embedded store is made and shown by the first command', async () => {

@@ -1,17 +1,7 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { tempFolder } from '../helpers.ts'
-import { runHere, runTroupe } from './run-troupe.ts'
+import { expect, test } from 'vitest'
+import { inOwnFolder, runHere, runTroupe } from './run-troupe.ts'
 
-let folder: Awaited<ReturnType<typeof tempFolder>>
-const before = process.cwd()
-beforeAll(async () => {
-  folder = await tempFolder()
-  process.chdir(folder.path)
-})
-afterAll(async () => {
-  process.chdir(before)
-  await folder?.[Symbol.asyncDispose]()
-})
+const folder = inOwnFolder()
 
 const spawn = (args: readonly string[], env: Record<string, string> = {}) => runTroupe(args, { cwd: folder.path, env })
 

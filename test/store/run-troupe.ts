@@ -3,8 +3,9 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
-import { vi } from 'vitest'
+import { afterAll, beforeAll, vi } from 'vitest'
 import { main } from '../../src/cli/main.ts'
+import { tempFolder } from '../helpers.ts'
 
 const entry = join(import.meta.dirname, '../../troupe.js')
 // The store of the machine that runs the tests is not ours to use.
@@ -58,4 +59,23 @@ export async function firstLine(child: ChildProcess): Promise<string> {
 
 function read(stream: NodeJS.ReadableStream | null): Promise<string> {
   return stream ? text(stream) : Promise.resolve('')
+}
+
+/** Lets the tests of a file run in a folder of their own, which is the process's and which commands are run in. */
+export function inOwnFolder(): { readonly path: string } {
+  let folder: Awaited<ReturnType<typeof tempFolder>> | undefined
+  const before = process.cwd()
+  beforeAll(async () => {
+    folder = await tempFolder()
+    process.chdir(folder.path)
+  })
+  afterAll(async () => {
+    process.chdir(before)
+    await folder?.[Symbol.asyncDispose]()
+  })
+  return {
+    get path() {
+      return folder?.path ?? before
+    },
+  }
 }

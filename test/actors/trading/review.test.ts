@@ -131,19 +131,15 @@ describe('before the market is asked', () => {
     ])
   })
 
+  const offeredBy = (source: string) => ({
+    ...{ id, market_id: '101', side: 'YES', status: 'pending' },
+    ...{ current_price: 0.5, edge: 0.2, confidence: 0.75, details: { source } },
+  })
+
   test('the money is that of its kind of market, so that no simulation decides what the exchange may take', async () => {
     const asked: unknown[] = []
     for (const source of ['polymarket', 'simulated:1']) {
-      const row = {
-        id,
-        market_id: '101',
-        side: 'YES',
-        status: 'pending',
-        current_price: 0.5,
-        edge: 0.2,
-        confidence: 0.75,
-        details: { source },
-      }
+      const row = offeredBy(source)
       const ctx = {
         ...{ self: 't', now: () => now, signal: new AbortController().signal, args: traderArgs.parse({ market: source }) },
         db: {
@@ -160,16 +156,7 @@ describe('before the market is asked', () => {
   test('a market that was left at a loss is left alone for a while, one of its id at another source is not', async () => {
     const reasons: string[] = []
     for (const source of ['polymarket', 'simulated:1']) {
-      const row = {
-        id,
-        market_id: '101',
-        side: 'YES',
-        status: 'pending',
-        current_price: 0.5,
-        edge: 0.2,
-        confidence: 0.75,
-        details: { source },
-      }
+      const row = offeredBy(source)
       const ctx = {
         ...{ self: 't', now: () => now, signal: new AbortController().signal, args: traderArgs.parse({ market: source }) },
         http: () => Promise.reject(new Error('the market is asked')),
