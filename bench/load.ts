@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Sql } from 'postgres'
+import { messageId } from '../src/core/message-id.ts'
 import type { Store } from '../src/store/store.ts'
 
 /** Calls a function of the schema that takes one batch. */
@@ -115,7 +116,7 @@ export async function openTeam(call: Call, notes: number): Promise<(turns: numbe
   const stamps = Object.fromEntries(taken.agents.map(({ agent_id, lease_token }) => [agent_id, lease_token]))
   const versions = new Map(taken.agents.map(({ agent_id, state }) => [agent_id, state?.version ?? 0]))
   const note = (from_agent: string, to: number) => ({
-    id: randomUUID(),
+    id: messageId(randomUUID(), Date.now()),
     from_agent,
     to_agent: names[to % names.length],
     type: 'note',

@@ -3,6 +3,7 @@ import type * as z from 'zod'
 import type { AgentSpec } from '../core/agent.ts'
 import type { ErrorData, NewJob, TimerChange } from '../core/frames.ts'
 import type { Delivery, Job, JsonText, Message, Outgoing } from '../core/message.ts'
+import { messageId } from '../core/message-id.ts'
 import { storable } from '../core/storable.ts'
 import type { TurnCommit } from '../core/turn-state.ts'
 import type { Caller } from '../services/service.ts'
@@ -53,7 +54,7 @@ export function callerOf({ team, id: agent, type }: AgentSpec, delivery: Deliver
 /** Only who asked gets a reply. */
 function wireReply({ delivery, outcome, reply }: TurnCommit): Pick<Turn, 'reply'> {
   if (delivery?.kind !== 'message' || outcome !== 'done' || reply === undefined || !delivery.message.chain) return {}
-  return { reply: { id: randomUUID(), to_agent: delivery.message.from, body: reply } }
+  return { reply: { id: messageId(randomUUID(), Date.now()), to_agent: delivery.message.from, body: reply } }
 }
 
 /** A message as the store takes it. */
