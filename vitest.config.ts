@@ -5,7 +5,7 @@ import { SlowestFirst } from './test/slowest-first.ts'
 // Forks: an actor under test may exhaust its heap, and in a shared process that would end the whole run. As in production they and the
 // threads in them find compiled what others have loaded.
 const env = { NODE_COMPILE_CACHE: join(import.meta.dirname, 'node_modules/.cache/troupe-test') }
-const common = { pool: 'forks', testTimeout: 30_000, hookTimeout: 60_000, env } as const
+const common = { pool: 'forks', testTimeout: 30_000, hookTimeout: 60_000, expect: { poll: { timeout: 20_000 } }, env } as const
 // Many tests wait for a thread or a lease: four files at a time keep two cores busy, one (the default there) does not.
 const quick = { ...common, maxWorkers: 4 } as const
 // What waits for an event waits for it on a busy machine too; a landing must not be a matter of who else uses the processor.

@@ -1,4 +1,4 @@
--- The whole schema of Troupe (20261129000410) in one go: paste it into the SQL editor of Supabase, or
+-- The whole schema of Troupe (20261130000100) in one go: paste it into the SQL editor of Supabase, or
 --   psql "$DATABASE_URL" -v ON_ERROR_STOP=1 -f supabase/agent_coordination_schema.sql
 -- Running it again changes nothing, an installation of the original Python system keeps its rows, a failure changes nothing.
 -- Generated from supabase/migrations by `npm run schema`: change those, not this.
@@ -9,8 +9,8 @@ do $$ begin
   set local lock_timeout = '60s';
   perform pg_advisory_xact_lock(128034845061221); -- as `troupe db migrate` does, so that one waits for the other
   if to_regprocedure('public.schema_version()') is not null then
-    if public.schema_version() > '20261129000410' then
-      raise exception 'This database has schema %, this file would take it back to 20261129000410', public.schema_version()
+    if public.schema_version() > '20261130000100' then
+      raise exception 'This database has schema %, this file would take it back to 20261130000100', public.schema_version()
         using hint = 'Take the file of the newer Troupe.';
     end if;
   end if;
@@ -4457,6 +4457,27 @@ do $$ begin perform
 
 notify pgrst, 'reload schema';
 
+-- 20261130000100_dropped_letters =================================================================================
+
+-- Whoever drops many dead letters at once does not note their ids: what was dropped can be listed, and so brought back, while it is kept.
+create index if not exists agent_deliveries_dropped on public.agent_deliveries (finished_at) where status = 'dropped';
+create or replace view public.v_dropped_letters with (security_invoker = true) as
+  select d.message_id as id, d.agent_id, d.from_agent, m.subject as type, d.dead_reason as reason, d.error, d.attempts, d.interruptions,
+    d.finished_at as died_at, m.created_at
+  from public.agent_deliveries d join public.agent_messages m on m.id = d.message_id
+  where d.status = 'dropped';
+
+revoke all on public.v_dropped_letters from public, anon, authenticated;
+grant select on public.v_dropped_letters to service_role;
+
+create or replace function public.schema_version() returns text
+language sql immutable set search_path = '' as $$ select '20261130000100' $$;
+
+do $$ begin perform
+  troupe.seal_functions('public', array['schema_version']); end $$;
+
+notify pgrst, 'reload schema';
+
 -- The ledger of the Supabase CLI, so that `supabase db push` and `troupe db migrate` know what is here.
 create schema if not exists supabase_migrations;
 create table if not exists supabase_migrations.schema_migrations (version text not null primary key);
@@ -4488,7 +4509,8 @@ insert into supabase_migrations.schema_migrations (version, name) values
   ('20261129000210', 'money_of_a_platform'),
   ('20261129000300', 'attempts_taken_back'),
   ('20261129000400', 'fewer_calls'),
-  ('20261129000410', 'late_steps')
+  ('20261129000410', 'late_steps'),
+  ('20261130000100', 'dropped_letters')
 on conflict (version) do nothing;
 grant usage on schema supabase_migrations to service_role;
 grant select on supabase_migrations.schema_migrations to service_role;

@@ -15,6 +15,8 @@ export const deadDrop: Command = {
       done: 'dropped',
       treat: (store, letters) => store.call('drop_messages', { p_batch: [...letters] }),
       note: ([first, second]) =>
-        `To undo it: troupe dead replay ${second ? '<id>' : first?.id} --agent ${second ? '<agent>' : first?.agent}`,
+        second
+          ? 'To undo it: troupe dead list --dropped, then troupe dead replay <id>… or --all --dropped'
+          : `To undo it: troupe dead replay ${first?.id} --agent ${first?.agent}`,
     }),
 }

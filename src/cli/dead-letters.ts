@@ -20,13 +20,18 @@ export const filterOptions = {
   ...teamOptions,
 } as const satisfies Record<string, Option>
 
+export const droppedOption = {
+  dropped: { type: 'boolean', help: 'those that were dropped and are kept still' },
+} as const satisfies Record<string, Option>
+
 export const chooseOptions = {
-  all: { type: 'boolean', help: 'all of them, or all that fit --agent and --reason; asks first' },
+  all: { type: 'boolean', help: 'all of them, or all that fit the options below; asks first' },
   ...yesOption,
   ...filterOptions,
 } as const satisfies Record<string, Option>
 
 const most = 1_000
+const latest = { order: [{ by: 'died_at', descending: true }] } as const
 const idsAtOnce = 100
 
 /** The latest dead letters that the command line asks for. */
@@ -34,7 +39,25 @@ export async function readDead(store: Store, { options }: Pick<Input, 'options'>
   const [agent, reason] = [textFlag(options, 'agent'), textFlag(options, 'reason')]
   const filter: Filter<DeadLetter> = { ...(agent !== undefined && { agent_id: agent }), ...(reason !== undefined && { reason }) }
   const limit = numberFlag(options, 'limit', { least: 1, most }) ?? usual
-  return await store.read('v_dead_letters', filter, { order: [{ by: 'died_at', descending: true }], limit })
+  return await store.read(viewOf(options), filter, { ...latest, limit })
+}
+
+/** Says why there is none: of a filter that fits nothing, what there is to filter by. */
+export async function noneText(store: Store, { options }: Pick<Input, 'options'>): Promise<string> {
+  const [agent, reason] = [textFlag(options, 'agent'), textFlag(options, 'reason')]
+  const kept = await store.read(viewOf(options), {}, { ...latest, limit: most })
+  if (kept.length === 0) return options.dropped ? 'No dead letters were dropped that are kept still.' : 'There are no dead letters.'
+  const asked = [...(agent === undefined ? [] : [`for "${agent}"`]), ...(reason === undefined ? [] : [`with the reason "${reason}"`])]
+  const there = tally(kept.map(({ agent_id, reason: why }) => `${agent_id} (${why})`))
+  return `There are no dead letters ${asked.join(' ')}; there are some for ${there}.`
+}
+
+function viewOf(options: Input['options']): 'v_dead_letters' | 'v_dropped_letters' {
+  return options.dropped ? 'v_dropped_letters' : 'v_dead_letters'
+}
+
+function tally(words: readonly string[]): string {
+  return [...new Set(words)].sort().join(', ')
 }
 
 export interface Treatment {
@@ -53,6 +76,7 @@ export async function treatDead(input: Input, treatment: Treatment): Promise<Exi
   requireChoice(input, ids, treatment.command, 'troupe dead list')
   return await withStore(input, async (store) => {
     const letters = options.all ? await readDead(store, input) : await lettersOf(store, ids, textFlag(options, 'agent'))
+    const fitting = options.all && letters.length === 0 ? { ...kind, none: await noneText(store, input) } : kind
     if (!(await isMeant(input, treatment, kind, letters.length))) return 1
     const named = letters.map(({ id, agent_id }) => ({ id, agent_id }))
     const verdicts = named.length > 0 ? await treatment.treat(store, named) : []
@@ -61,18 +85,19 @@ export async function treatDead(input: Input, treatment: Treatment): Promise<Exi
     return report(
       input,
       treatment,
-      kind,
+      fitting,
       all.map(({ id, agent_id: agent, verdict }) => ({ id, agent, verdict })),
     )
   })
 }
 
-/** With the agent's name a letter need not be in the list any more: so one that was dropped can be named. */
+/** Also those that were dropped: a command may be repeated, or undone. */
 async function lettersOf(store: Store, ids: readonly string[], agent: string | undefined): Promise<Letter[]> {
   if (agent !== undefined) return ids.map((id) => ({ id, agent_id: agent }))
   const found: Letter[] = []
   for (let at = 0; at < ids.length; at += idsAtOnce) {
-    found.push(...(await store.read('v_dead_letters', { id: { in: ids.slice(at, at + idsAtOnce) } }, { limit: most })))
+    const named = { id: { in: ids.slice(at, at + idsAtOnce) } }
+    for (const view of ['v_dead_letters', 'v_dropped_letters'] as const) found.push(...(await store.read(view, named, { limit: most })))
   }
   return found
 }
@@ -80,9 +105,9 @@ async function lettersOf(store: Store, ids: readonly string[], agent: string | u
 const kind: Kind = {
   one: 'dead letter',
   many: 'dead letters',
-  none: 'There are no dead letters that fit.',
+  none: 'There are no dead letters.',
   reasons: {
-    not_found: 'no such dead letter (one that was dropped needs --agent)',
+    not_found: 'no such dead letter',
     stale: 'it is not dead (any more)',
   },
 }

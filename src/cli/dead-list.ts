@@ -1,5 +1,5 @@
 import type { Command, ExitCode, Input } from './command.ts'
-import { type DeadLetter, filterOptions, readDead } from './dead-letters.ts'
+import { type DeadLetter, droppedOption, filterOptions, noneText, readDead } from './dead-letters.ts'
 import { formatTable, printJson } from './print.ts'
 import { withStore } from './team-store.ts'
 import { since } from './times.ts'
@@ -9,14 +9,25 @@ const usual = 50
 /** Lists what nobody will handle any more. */
 export const deadList: Command = {
   summary: 'list dead letters: messages that will not be tried again',
-  usage: '[--agent <agent>] [--reason <word>] [--limit <number>] [--json]',
-  examples: ['troupe dead list', 'troupe dead list --agent trader-1 --reason expired', "troupe dead list --json | jq -r '.letters[].id'"],
-  options: { ...filterOptions, limit: { ...filterOptions.limit, help: `at most so many, the latest first (default ${usual})` } },
+  usage: '[--agent <agent>] [--reason <word>] [--dropped] [--limit <number>] [--json]',
+  examples: [
+    'troupe dead list',
+    'troupe dead list --agent trader-1 --reason expired',
+    'troupe dead list --dropped',
+    "troupe dead list --json | jq -r '.letters[].id'",
+  ],
+  options: {
+    ...droppedOption,
+    ...filterOptions,
+    limit: { ...filterOptions.limit, help: `at most so many, the latest first (default ${usual})` },
+  },
   async run(input: Input): Promise<ExitCode> {
-    const letters = await withStore(input, (store) => readDead(store, input, usual))
+    const { letters, none } = await withStore(input, async (store) => {
+      const found = await readDead(store, input, usual)
+      return { letters: found, none: found.length === 0 ? await noneText(store, input) : undefined }
+    })
     if (input.options.json) printJson({ letters: letters.map(asJson) })
-    else if (letters.length === 0) console.log('There are no dead letters.')
-    else console.log(tableOf(letters))
+    else console.log(none ?? tableOf(letters))
     return 0
   },
 }

@@ -187,13 +187,34 @@ describe('with a team of two processes', () => {
     const drop = await troupe('dead', 'drop', id)
     const left = (await list()).letters.filter((letter) => letter.id === id)
     const again = await troupe('dead', 'drop', someId)
-    const replay = await troupe('dead', 'replay', id, '--agent', 'clerk-1')
-    expect([before, drop, left, again.code, replay]).toEqual([
+    const dropped = await project.ask<{ letters: { id: string }[] }>('dead', 'list', '--dropped')
+    const replay = await troupe('dead', 'replay', id)
+    expect([before, drop, left, again.code, dropped.letters.map((letter) => letter.id), replay]).toEqual([
       expect.objectContaining({ agent: 'clerk-1', reason: 'fatal' }),
       { code: 0, out: `1 dead letter dropped.\nTo undo it: troupe dead replay ${id} --agent clerk-1\n`, err: '' },
       [],
       1,
+      [id],
       { code: 0, out: '1 dead letter replayed.\n', err: '' },
+    ])
+  })
+
+  test('dead letters are dropped together and brought back together; a filter that fits none says what there is', async () => {
+    for (const _ of [1, 2]) {
+      const { id } = await project.ask<{ id: string }>('send', 'clerk-2', 'refuse')
+      await second.event('message:dead', { handled: id })
+    }
+    const typo = await troupe('dead', 'list', '--agent', 'clerk-2', '--reason', 'expried')
+    const drop = await troupe('dead', 'drop', '--all', '--agent', 'clerk-2', '--yes')
+    const replay = await troupe('dead', 'replay', '--all', '--dropped', '--agent', 'clerk-2', '--yes')
+    const none = await troupe('dead', 'replay', '--all', '--dropped', '--yes')
+    expect(typo.out).toMatch(
+      /^There are no dead letters for "clerk-2" with the reason "expried"; there are some for .*clerk-2 \(fatal\).*\.\n$/,
+    )
+    expect([drop.out.split('\n'), replay.out, none]).toEqual([
+      ['2 dead letters dropped.', 'To undo it: troupe dead list --dropped, then troupe dead replay <id>… or --all --dropped', ''],
+      '2 dead letters replayed.\n',
+      { code: 0, out: 'No dead letters were dropped that are kept still.\n', err: '' },
     ])
   })
 

@@ -130,7 +130,8 @@ describe.each([
       throw new Error('roll back')
     })
     expect(await failure(rolledBack)).toMatchObject({ message: 'roll back' })
-    for (const view of [...dashboard, 'v_dead_jobs', 'v_dead_letters']) await client`select * from ${client(`public.${view}`)}`
+    for (const view of [...dashboard, 'v_dead_jobs', 'v_dead_letters', 'v_dropped_letters'])
+      await client`select * from ${client(`public.${view}`)}`
   })
 })
 

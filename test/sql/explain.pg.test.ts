@@ -73,6 +73,7 @@ async function callAll(sql: Client, round: number): Promise<void> {
   await call('sweep_rows', { limit: 50 })
   await call('prune_rows', {})
   await sql`select * from public.v_dead_letters order by died_at desc limit 50`
+  await sql`select * from public.v_dropped_letters order by died_at desc limit 50`
   await sql`select * from public.v_dead_jobs order by died_at desc limit 50`
   await sql`select id from public.v_active_jobs limit 50`
 }

@@ -435,6 +435,8 @@ describe('delay, expiry, dead letters', () => {
       (await n1.call<{ verdict: string }[]>(fn, elements)).map(({ verdict }) => verdict)
     expect(await verdicts('drop_messages', name(spam.id), name(fine.id), name(spam.id, 'b'))).toEqual(['ok', 'stale', 'not_found'])
     expect(await verdicts('drop_messages', name(spam.id))).toEqual(['repeat'])
+    const dropped = () => db.sql`select id, agent_id, type, reason, error, attempts from public.v_dropped_letters`
+    expect(await dropped()).toEqual([{ ...letters[0], id: spam.id, agent_id: 'a' }])
     expect(await verdicts('replay_messages', name(poison.id), name(fine.id), name(poison.id, 'b'))).toEqual(['ok', 'stale', 'not_found'])
     const mail = await take('a')
     expect(mail.messages.map(({ body, attempts }) => [body, attempts])).toEqual([
@@ -442,6 +444,7 @@ describe('delay, expiry, dead letters', () => {
       ['"poison"', 0],
     ])
     expect(await verdicts('replay_messages', name(spam.id))).toEqual(['ok'])
+    expect(await dropped()).toEqual([])
     expect(bodies(await take('a'))).toEqual(['spam'])
   })
 

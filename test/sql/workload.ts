@@ -173,4 +173,5 @@ async function dashboards(sql: Client) {
     await sql`select * from ${sql(`public.${view}`)} limit 1`
   }
   await sql`select * from public.v_dead_letters order by died_at desc limit 20`
+  await sql`select * from public.v_dropped_letters order by died_at desc limit 20`
 }

@@ -15,6 +15,18 @@ const decimal = z.union([
 const number = decimal.nullable()
 
 /** Tables and views that the host reads, with the columns it needs. */
+const deadLetter = z.object({
+  id: uuid,
+  agent_id: z.string(),
+  from_agent: z.string(),
+  type: text,
+  reason: text,
+  error: text,
+  attempts: z.int(),
+  interruptions: z.int(),
+  died_at: time,
+})
+
 export const relations = {
   system_config: z.object({ key: z.string(), value: jsonb, description: text }),
   agent_messages: z.object({
@@ -173,17 +185,8 @@ export const relations = {
     avg_pnl: number,
     volume: number,
   }),
-  v_dead_letters: z.object({
-    id: uuid,
-    agent_id: z.string(),
-    from_agent: z.string(),
-    type: text,
-    reason: text,
-    error: text,
-    attempts: z.int(),
-    interruptions: z.int(),
-    died_at: time,
-  }),
+  v_dead_letters: deadLetter,
+  v_dropped_letters: deadLetter,
   v_dead_jobs: z.object({
     id: uuid,
     job_type: z.string(),
