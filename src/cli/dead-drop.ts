@@ -1,5 +1,6 @@
 import type { Command } from './command.ts'
 import { chooseOptions, treatDead } from './dead-letters.ts'
+import { hint } from './team-input.ts'
 
 /** Takes dead letters off the list. */
 export const deadDrop: Command = {
@@ -16,7 +17,7 @@ export const deadDrop: Command = {
       treat: (store, letters) => store.call('drop_messages', { p_batch: [...letters] }),
       note: ([first, second]) =>
         second
-          ? 'To undo it: troupe dead list --dropped, then troupe dead replay <id>… or --all --dropped'
-          : `To undo it: troupe dead replay ${first?.id} --agent ${first?.agent}`,
+          ? `To undo it: ${hint(input, 'dead replay <id>…')} (${hint(input, 'dead list --dropped')} shows the ids), or --all --dropped`
+          : `To undo it: ${hint(input, `dead replay ${first?.id} --agent ${first?.agent}`)}`,
     }),
 }

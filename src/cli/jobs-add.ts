@@ -11,7 +11,7 @@ import { resultText } from './job-result.ts'
 import { findTakers, waitsFor } from './job-waits.ts'
 import { type Job, readJob } from './jobs.ts'
 import { plainLines, printJson } from './print.ts'
-import { storeSettings, teamOptions } from './team-input.ts'
+import { hint, storeSettings, teamOptions } from './team-input.ts'
 import { withStore } from './team-store.ts'
 import { shortly } from './times.ts'
 import { wakeTeam } from './wake-team.ts'
@@ -53,7 +53,7 @@ export const jobsAdd: Command = {
     await wakeTeam(input)
     // What is told of it is none of the result's.
     const tell = options.wait ? console.error : console.log
-    if (!options.json) tell(`${addedText(added)}\nFollow it: troupe jobs show ${shortId(added.id)}`)
+    if (!options.json) tell(`${addedText(added)}\nFollow it: ${hint(input, `jobs show ${shortId(added.id)}`)}`)
     if (options.wait && job) return await awaitEnd(input, added, { kind, job, limit })
     if (options.json) printJson(added)
     return 0
@@ -83,16 +83,16 @@ async function awaitEnd(input: Input, { id, isNew }: Added, { kind, job, limit }
   const { status = null, result = null, error_message: error = null } = ended ?? {}
   if (input.options.json) printJson({ id, isNew, status, result, error })
   else if (status === 'completed') console.log(resultText(result, { isTerminal: process.stdout.isTTY === true }))
-  else console.error(endText(ended, limit))
+  else console.error(endText(ended, limit, hint(input, `jobs show ${shortId(id)}`)))
   return status === 'completed' ? 0 : 1
 }
 
-function endText(job: Job | undefined, limit: number): string {
+function endText(job: Job | undefined, limit: number, follow: string): string {
   if (job === undefined) return 'The job is no more: somebody has removed it.'
-  const { id, status, error_message: error } = job
+  const { status, error_message: error } = job
   if (status === 'failed' || status === 'cancelled')
     return `The job ${status === 'failed' ? 'failed' : 'was cancelled'}${error ? `: ${plainLines(error)}` : '.'}`
-  return `The job has not ended within ${shortly(limit)}, and goes on: troupe jobs show ${shortId(id)}`
+  return `The job has not ended within ${shortly(limit)}, and goes on: ${follow}`
 }
 
 async function readWanted({ options, words: [type, word] }: Input) {

@@ -1,5 +1,6 @@
 import type { Command } from './command.ts'
 import { chooseOptions, treatJobs } from './jobs.ts'
+import { hint } from './team-input.ts'
 
 /** Ends jobs that nobody wants done any more. */
 export const jobsCancel: Command = {
@@ -19,6 +20,6 @@ export const jobsCancel: Command = {
       done: 'cancelled',
       statuses: ['pending', 'assigned', 'in_progress'],
       treat: (store, ids) => store.call('cancel_jobs', { p_batch: ids.map((job_id) => ({ job_id, reason: 'cancelled by command' })) }),
-      note: ([first, second]) => `To undo it: troupe jobs retry ${second ? '<id>' : first?.id}`,
+      note: ([first, second]) => `To undo it: ${hint(input, `jobs retry ${second ? '<id>' : first?.id}`)}`,
     }),
 }

@@ -95,9 +95,19 @@ async function tell(input: Input, folder: string, args: Args<'send'>): Promise<E
   if (input.options.json) printJson({ ...sent, isRunning })
   else {
     console.log(`sent ${sent.id}${receivers(sent, args.to)}`)
-    for (const line of notes({ sent, args, team, folder })) console.log(styled('yellow', line))
+    for (const line of [...notes({ sent, args, team, folder }), ...(await unhandled(team, args))]) console.log(styled('yellow', line))
   }
   return 0
+}
+
+/** The message is kept all the same: a version that is to come may have the handler. */
+async function unhandled(team: Team, { to, type }: Args<'send'>): Promise<string[]> {
+  if (to === null || !idsIn(team).includes(to)) return []
+  // It is sent: that nobody says more of the agent is no failure of that.
+  const { manifest } = await call(holderOf(team, to).address, 'why', { agent: to }).catch(() => ({ manifest: undefined }))
+  if (!manifest || Object.hasOwn(manifest.messages, type)) return []
+  const known = Object.keys(manifest.messages).join(', ') || 'none'
+  return [`"${to}" has no handler for messages of type "${type}", which will be a dead letter: it has ${known}.`]
 }
 
 /** Only who sends without a team needs what this loads. */

@@ -13,6 +13,20 @@ export const teamOptions = {
   json: { type: 'boolean', help: 'print JSON for programs' },
 } as const satisfies Record<string, Option>
 
+/** A command for whoever reads a hint: about the team that this command line names. */
+export function hint({ options }: Pick<Input, 'options'>, command: string): string {
+  const named = (['config', 'folder'] as const).flatMap((name) => {
+    const value = options[name]
+    return typeof value === 'string' ? [`--${name} ${shellWord(value)}`] : []
+  })
+  return ['troupe', command, ...named].join(' ')
+}
+
+/** As a shell has to read it. */
+function shellWord(text: string): string {
+  return /^[\w./:@+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`
+}
+
 /** The config file that the command line or the environment names. */
 export function configFile(input: Pick<Input, 'options' | 'env'>): string {
   return namedConfig(input) ?? defaultConfig

@@ -199,6 +199,15 @@ describe('with a team of two processes', () => {
     ])
   })
 
+  test('who sends what an agent has no handler for is told so at once', async () => {
+    const sent = await troupe('send', 'clerk-1', 'ad', '2')
+    expect([sent.code, sent.out.split('\n').slice(1)]).toEqual([
+      0,
+      ['"clerk-1" has no handler for messages of type "ad", which will be a dead letter: it has add, work, refuse, news, crash.', ''],
+    ])
+    expect((await troupe('send', 'clerk-1', 'news')).out).toMatch(/^sent \S+ to clerk-1\n$/)
+  })
+
   test('dead letters are dropped together and brought back together; a filter that fits none says what there is', async () => {
     for (const _ of [1, 2]) {
       const { id } = await project.ask<{ id: string }>('send', 'clerk-2', 'refuse')
@@ -212,7 +221,11 @@ describe('with a team of two processes', () => {
       /^There are no dead letters for "clerk-2" with the reason "expried"; there are some for .*clerk-2 \(fatal\).*\.\n$/,
     )
     expect([drop.out.split('\n'), replay.out, none]).toEqual([
-      ['2 dead letters dropped.', 'To undo it: troupe dead list --dropped, then troupe dead replay <id>… or --all --dropped', ''],
+      [
+        '2 dead letters dropped.',
+        'To undo it: troupe dead replay <id>… (troupe dead list --dropped shows the ids), or --all --dropped',
+        '',
+      ],
       '2 dead letters replayed.\n',
       { code: 0, out: 'No dead letters were dropped that are kept still.\n', err: '' },
     ])
