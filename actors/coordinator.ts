@@ -4,7 +4,17 @@ import { readLimits } from './lib/markets/limits.ts'
 import { dollars } from './lib/markets/units.ts'
 import { allRows } from './lib/trading/all-rows.ts'
 import { openTrades } from './lib/trading/execution.ts'
-import { agentRows, deadJobRows, type Finding, findingsOf, jobRows, letterRows, pipelineRows, type Vitals } from './lib/trading/health.ts'
+import {
+  agentRows,
+  deadJobRows,
+  type Finding,
+  findingsOf,
+  jobRows,
+  letterRows,
+  pipelineRows,
+  unclearRows,
+  type Vitals,
+} from './lib/trading/health.ts'
 import { type Alert, isInCharge, newsOf, type OpenFindings } from './lib/trading/health-news.ts'
 import {
   dailyRows,
@@ -110,7 +120,7 @@ async function look(ctx: Ctx): Promise<{ vitals: Vitals; coordinator: string }> 
   const before = new Date(ctx.now() - ctx.args.stuckAfter).toISOString()
   const since = new Date(ctx.now() - day).toISOString()
   const limit = most
-  const [config, agents, waiting, running, deadJobs, deadLetters, pipeline] = await Promise.all([
+  const [config, agents, waiting, running, deadJobs, deadLetters, pipeline, unclear] = await Promise.all([
     ctx.db.read('system_config'),
     ctx.db.read('v_agent_dashboard', {}, { limit }),
     ctx.db.read('v_active_jobs', { status: 'pending', run_at: { lt: before } }, { limit }),
@@ -118,6 +128,7 @@ async function look(ctx: Ctx): Promise<{ vitals: Vitals; coordinator: string }> 
     ctx.db.read('v_dead_jobs', { died_at: { gte: since } }, { limit }),
     ctx.db.read('v_dead_letters', { died_at: { gte: since } }, { limit }),
     ctx.db.read('v_opportunity_pipeline', { urgency: 'urgent' }, { limit }),
+    ctx.db.read('trade_executions', { status: 'pending', stage: { in: ['ordered', 'unknown'] }, created_at: { lt: before } }, { limit }),
   ])
   const limits = readLimits(config)
   return {
@@ -127,6 +138,7 @@ async function look(ctx: Ctx): Promise<{ vitals: Vitals; coordinator: string }> 
       deadJobs: deadJobRows.parse(deadJobs),
       deadLetters: letterRows.parse(deadLetters),
       pipeline: pipelineRows.parse(pipeline),
+      unclearTrades: unclearRows.parse(unclear),
       isConfigFine: limits !== undefined,
     },
     coordinator: limits?.coordinator ?? 'coordinator-main',

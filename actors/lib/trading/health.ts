@@ -20,16 +20,20 @@ export const jobRows = z.array(
 export const deadJobRows = z.array(z.object({ job_type: z.string(), reason: z.string().nullable(), error: z.string().nullable() }))
 export const letterRows = z.array(z.object({ agent_id: z.string(), type: z.string().nullable(), reason: z.string().nullable() }))
 export const pipelineRows = z.array(z.object({ market_question: z.string().nullable(), market_id: z.string(), urgency: z.string() }))
+export const unclearRows = z.array(
+  z.object({ market_id: z.string().nullable(), amount: z.number().nullable(), executed_by: z.string().nullable() }),
+)
 
 export type AgentRow = z.output<typeof agentRows>[number]
 
-/** What a health check looks at. Jobs are those that wait or run too long; dead ones those of the last day. */
+/** What a health check looks at. Jobs are those that wait or run too long; dead ones those of the last day; trades those that nobody knows the end of. */
 export interface Vitals {
   readonly agents: readonly AgentRow[]
   readonly slowJobs: z.output<typeof jobRows>
   readonly deadJobs: z.output<typeof deadJobRows>
   readonly deadLetters: z.output<typeof letterRows>
   readonly pipeline: z.output<typeof pipelineRows>
+  readonly unclearTrades: z.output<typeof unclearRows>
   readonly isConfigFine: boolean
 }
 
@@ -42,6 +46,7 @@ export type FindingKind =
   | 'jobs_dead'
   | 'messages_dead'
   | 'opportunities_urgent'
+  | 'trades_unclear'
   | 'config_invalid'
 
 /** Something that is not as it should be. The same key is the same thing, however often it is found. */
@@ -78,6 +83,7 @@ function allFindings(vitals: Vitals): readonly Finding[] {
     ...slowFindings(vitals),
     ...groups(vitals.deadJobs, ({ job_type, reason }) => `${job_type}:${reason}`).map(([key, jobs]) => deadFinding(key, jobs)),
     ...groups(vitals.deadLetters, ({ agent_id, reason }) => `${agent_id}:${reason}`).map(([key, letters]) => letterFinding(key, letters)),
+    ...groups(vitals.unclearTrades, ({ executed_by }) => executed_by ?? 'nobody').map(([agent, trades]) => unclearFinding(agent, trades)),
     ...urgentFinding(vitals.pipeline.filter(({ urgency }) => urgency === 'urgent')),
   ]
 }
@@ -143,7 +149,13 @@ function slowFindings({ slowJobs, agents }: Vitals): Finding[] {
 function deadFinding(key: string, jobs: Vitals['deadJobs']): Finding {
   const [first] = jobs
   const text = `${jobs.length} jobs ${first?.job_type} died today: ${first?.reason ?? 'failed'}${first?.error ? `, ${first.error.slice(0, 200)}` : ''}`
-  return { key: `jobs_dead:${key}`, kind: 'jobs_dead', count: jobs.length, text, next: 'troupe dead list; troupe jobs retry <id>' }
+  return {
+    key: `jobs_dead:${key}`,
+    kind: 'jobs_dead',
+    count: jobs.length,
+    text,
+    next: 'troupe jobs list --status failed; troupe jobs retry <id>',
+  }
 }
 
 function letterFinding(key: string, letters: Vitals['deadLetters']): Finding {
@@ -156,6 +168,14 @@ function letterFinding(key: string, letters: Vitals['deadLetters']): Finding {
     text,
     next: 'troupe dead list; troupe dead replay <id>',
   }
+}
+
+/** Its money counts as spent until somebody knows. */
+function unclearFinding(agent: string, trades: Vitals['unclearTrades']): Finding {
+  const [first] = trades
+  const text = `${trades.length} orders of ${agent} were sent and nobody knows what became of them, such as $${first?.amount} in market ${first?.market_id}`
+  const next = `compare with the wallet at the exchange; ${agent} goes on asking, troupe why ${agent} tells whether it can`
+  return { key: `trades_unclear:${agent}`, kind: 'trades_unclear', count: trades.length, text, next }
 }
 
 function urgentFinding(urgent: Vitals['pipeline']): Finding[] {

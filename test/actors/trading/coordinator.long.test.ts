@@ -32,6 +32,8 @@ const alerts = async (subject: string) => {
 test('finds what is wrong, tells it once, and says when it is over', async () => {
   const [waits] = await jobs({ job_type: 'report' })
   const [dies] = await jobs({ job_type: 'deep_research', payload: { market_id: 'x' }, max_attempts: 1 })
+  await ground.backend.query(`insert into trade_executions (market_id, side, amount, status, stage, executed_by)
+    values ('603', 'YES', 25, 'pending', 'unknown', 'trader-7')`)
   const agents = [
     { id: 'coordinator-main', type: 'coordinator', args: { stuckAfter: 0, interval: 600_000 } },
     { id: 'researcher-main', type: 'researcher', args: { market: 'simulated:1' } },
@@ -44,7 +46,7 @@ test('finds what is wrong, tells it once, and says when it is over', async () =>
   const first = (await team.ask('coordinator-main', 'check')) as Checked
   expect([first.isSpeaker, first.findings.map(({ key }) => key).toSorted()]).toEqual([
     true,
-    ['jobs_dead:deep_research:fatal', 'jobs_waiting:report'],
+    ['jobs_dead:deep_research:fatal', 'jobs_waiting:report', 'trades_unclear:trader-7'],
   ])
   const told = await alerts('Health Check')
   expect(told[0]).toMatchObject({ message_type: 'alert', from_agent: 'coordinator-main', to_agent: null, priority: 'high' })
@@ -52,8 +54,9 @@ test('finds what is wrong, tells it once, and says when it is over', async () =>
   expect(told.map(({ text }) => text).join('; ')).toContain('1 jobs deep_research died today: fatal, BODY_INVALID')
 
   await ground.store.call('cancel_jobs', { p_batch: [{ job_id: waits?.job_id ?? '' }] })
+  await ground.backend.query(`delete from trade_executions where executed_by = 'trader-7'`)
   const second = (await team.ask('coordinator-main', 'check')) as Checked
-  expect([second.alerts, second.over]).toEqual([0, ['jobs_waiting:report']])
+  expect([second.alerts, second.over]).toEqual([0, ['jobs_waiting:report', 'trades_unclear:trader-7']])
   expect((await alerts('Health Check')).length).toBe(told.length)
   expect(team.list().find(({ id }) => id === 'coordinator-main')?.says).toContain('jobs deep_research died today')
 })

@@ -6,7 +6,15 @@ const agent = (agent_id: string, changes: Partial<AgentRow> = {}): AgentRow => (
   ...{ agent_id, agent_type: 'trader', status: 'idle', blocked_reason: null, minutes_since_heartbeat: 0.1, health_status: 'healthy' },
   ...changes,
 })
-const well: Vitals = { agents: [agent('t-1')], slowJobs: [], deadJobs: [], deadLetters: [], pipeline: [], isConfigFine: true }
+const well: Vitals = {
+  agents: [agent('t-1')],
+  slowJobs: [],
+  deadJobs: [],
+  deadLetters: [],
+  pipeline: [],
+  unclearTrades: [],
+  isConfigFine: true,
+}
 const keysOf = (vitals: Partial<Vitals>) => findingsOf({ ...well, ...vitals }).map(({ key }) => key)
 
 test('a team that is well has no findings', () => {
@@ -41,7 +49,8 @@ test('counts jobs by what there is to do about them', () => {
     { market_question: 'Rain?', market_id: '1', urgency: 'urgent' },
     { market_question: 'Snow?', market_id: '2', urgency: 'soon' },
   ]
-  const found = findingsOf({ ...well, slowJobs, deadJobs, deadLetters, pipeline, isConfigFine: false })
+  const unclearTrades = [{ market_id: '603', amount: 25, executed_by: 'trader-1' }]
+  const found = findingsOf({ ...well, slowJobs, deadJobs, deadLetters, pipeline, unclearTrades, isConfigFine: false })
   expect(found.map(({ key, count }) => `${key} ${count}`)).toEqual([
     'config_invalid 1',
     'jobs_waiting:execute_trade 2',
@@ -49,6 +58,7 @@ test('counts jobs by what there is to do about them', () => {
     'jobs_stuck:py-1 1',
     'jobs_dead:deep_research:attempts_exhausted 3',
     'messages_dead:trader-1:expired 1',
+    'trades_unclear:trader-1 1',
     'opportunities_urgent 1',
   ])
   expect(found[3]?.next).toContain('2026-11-21T12:00:00.000Z')
