@@ -25,7 +25,7 @@ const quick = 1
 export function createIncarnation(port: Port, onEnd: () => void) {
   const queue: Work[] = []
   let life: Life = { phase: 'loading' }
-  /** The last turn that is done. */
+  /** The last turn that is done; NaN once nothing may follow any turn, however the one that runs ends. */
   let done = 0
   let current = { turn: 0, abort: createAbort() }
   let isWorking = false
@@ -65,7 +65,7 @@ export function createIncarnation(port: Port, onEnd: () => void) {
     const began = performance.now()
     const outcome = await runTurn(actor, frame, current.abort)
     const isQuick = performance.now() - began < quick
-    if (outcome.kind === 'done') done = frame.turn
+    if (outcome.kind === 'done' && !Number.isNaN(done)) done = frame.turn
     port.send({ kind: 'ended', actor: frame.actor, turn: frame.turn, outcome, ...(isQuick && { isQuick }) })
   }
 
@@ -90,7 +90,7 @@ export function createIncarnation(port: Port, onEnd: () => void) {
   }
 
   function abort({ code, reason, turn }: Extract<HostFrame, { kind: 'abort' }>): void {
-    if (turn === undefined) done = Number.NaN // nothing follows it any more
+    if (turn === undefined) done = Number.NaN
     if (!isWorking || (turn !== undefined && turn !== current.turn)) return
     const error = new ActorError(isCode(code) ? code : 'STOPPED', reason)
     current.abort.abort(error)

@@ -40,6 +40,16 @@ test('an abort without a number ends what runs and all that waits behind it', as
   expect([last.kind, thread.frames.filter(({ kind }) => kind === 'ended').length]).toEqual(['done', 2])
 })
 
+test('an abort without a number lets go of what waits, also when what runs does not heed it', async () => {
+  await using thread = await startThread()
+  await thread.load(sample('lab'))
+  const first = thread.begin('heedless')
+  thread.begin('look', null, { after: first })
+  thread.post({ kind: 'abort', actor: 'lab', code: 'LEASE_LOST', reason: 'taken over' })
+  const ends = [await thread.ended(first), await thread.turn('look')]
+  expect([ends.map(({ kind }) => kind), thread.frames.filter(({ kind }) => kind === 'ended').length]).toEqual([['done', 'done'], 2])
+})
+
 test('a turn that took next to no time says so, one that waited does not', async () => {
   await using thread = await startThread()
   await thread.load(sample('lab'))

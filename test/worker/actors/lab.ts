@@ -88,6 +88,10 @@ export default defineActor({
       await ctx.tell('b', 'too late', null, { now: true })
       return 'not reached'
     },
+    /** Waits until it is aborted, and ends as if it had not been. */
+    async heedless(_body, ctx) {
+      await new Promise((resolve) => ctx.signal.addEventListener('abort', resolve, { once: true }))
+    },
     /** Leaves a promise behind that goes on when the next message has told it to. */
     forget(body, ctx) {
       const effects: Record<string, () => unknown> = {
