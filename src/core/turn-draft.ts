@@ -37,6 +37,6 @@ export function requestsWaiting(draft: TurnDraft): readonly Call[] {
 /** What others may see must not be there before the turns that came first. A read changes nothing, and a step's end only keeps what was done. */
 function mayLeave({ ended, isPaused }: TurnDraft, { turn, request }: Call): boolean {
   if (request.kind === 'read' || request.kind === 'stepFinish') return true
-  const first = ended[0]
-  return !isPaused && (first === undefined || first.turn >= turn)
+  // Not the first of them alone: what expires beside a turn that runs ends before it, and has a later number.
+  return !isPaused && ended.every((one) => one.turn >= turn)
 }

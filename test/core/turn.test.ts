@@ -68,8 +68,11 @@ class Story {
 }
 
 function message(id: string, more: Partial<Message> = {}): Delivery {
-  const plain = { id, seq: 1, from: 's', type: 'note', body: 'null', priority: 'normal', attempts: 0, interruptions: 0 } as const
-  return { kind: 'message', message: { ...plain, ...more } }
+  return { kind: 'message', message: handled(id, more) }
+}
+
+function handled(id: string, more: Partial<Message> = {}): Message {
+  return { id, seq: 1, from: 's', type: 'note', body: 'null', priority: 'normal', attempts: 0, interruptions: 0, ...more }
 }
 
 function tell(effect: TurnEffect): string {
@@ -190,6 +193,16 @@ describe('handing ahead', () => {
     const story = quickly().threw(2)
     expect(story.told()).toEqual(['hold m2 1 for 200', 'threw 2', 'commit 2 retry in 200', 'put back m3'])
     expect(story.take('m3').told()).toEqual(['run 4, attempt 1'])
+  })
+
+  test('what leaves at once waits for the turn before it, also when a message that expired meanwhile is dead before that', () => {
+    const story = quickly()
+      .verdict(1)
+      .feed({ kind: 'expired', messages: [handled('m4')] })
+      .quick(2)
+    story.told()
+    const before = story.call(3, 1, 'ask').verdict(4).told()
+    expect([before, story.verdict(2).told()]).toEqual([['committed 4'], ['committed 2', 'request 1']])
   })
 
   test('a slow turn is the end of it; a job, a suspect and what is large have to be the only ones', () => {
@@ -467,8 +480,7 @@ describe('the end', () => {
   })
 
   test('expired messages are dead, without an attempt', () => {
-    const expired = [message('m1'), message('m2')].map((one) => (one as Extract<Delivery, { kind: 'message' }>).message)
-    expect(new Story().feed({ kind: 'expired', messages: expired }).told()).toEqual([
+    expect(new Story().feed({ kind: 'expired', messages: [handled('m1'), handled('m2')] }).told()).toEqual([
       'commit 1 dead expired counted',
       'commit 2 dead expired counted',
     ])
