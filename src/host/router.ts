@@ -59,7 +59,7 @@ const largestRefill = 500
 
 export function createRouter({ clock, nudge, random = Math.random, poll = defaultPoll }: RouterOptions): Router {
   const boxes = new Map<string, Local>()
-  const alarm = createAlarm(clock, nudge)
+  const alarm = createAlarm(clock, lookAgain)
 
   const pollDelay = () => poll.min + random() * (poll.max - poll.min)
 
@@ -141,9 +141,22 @@ export function createRouter({ clock, nudge, random = Math.random, poll = defaul
     }
   }
 
+  /** Asks for a call for those that are due; who has no room is looked at later. */
+  function lookAgain(): void {
+    const now = clock.now()
+    for (const box of boxes.values()) {
+      if (box.dueAt > now) continue
+      if (box.mailbox.room() > 0) nudge()
+      else box.dueAt = now + pollDelay()
+    }
+    schedule()
+  }
+
   function schedule(): void {
     alarm.clear()
-    for (const { dueAt } of boxes.values()) alarm.sooner(dueAt)
+    const now = clock.now()
+    // Who is due still has been asked for, and may have no room by the time of the call.
+    for (const { dueAt } of boxes.values()) alarm.sooner(dueAt > now ? dueAt : now + together)
   }
 
   return {
@@ -180,12 +193,7 @@ export function createRouter({ clock, nudge, random = Math.random, poll = defaul
         else box.dueAt = now + pollDelay() // its lease will say so too
         box.onMail()
       }
-      for (const box of boxes.values()) {
-        if (box.dueAt > now) continue
-        if (box.mailbox.room() > 0) nudge()
-        else box.dueAt = now + pollDelay()
-      }
-      schedule()
+      lookAgain()
     },
     missed(refills) {
       for (const { agent_id } of refills) {
