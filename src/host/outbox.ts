@@ -223,9 +223,9 @@ export function createOutbox({ store, passengers, patience, clock }: OutboxOptio
     for (const [index, sent] of batch.entries()) {
       const message = messages[index] as Sending
       const verdict = answer?.[index]
-      if (!verdict) return refuseSend(sent, new Error('The process ends'))
-      if (verdict.verdict === 'ok' || verdict.verdict === 'repeat') passengers.delivered(message.from_agent, [message], [verdict], stamps)
-      sent.resolve(verdict)
+      if (verdict?.verdict === 'ok' || verdict?.verdict === 'repeat') passengers.delivered(message.from_agent, [message], [verdict], stamps)
+      if (verdict) sent.resolve(verdict)
+      else refuseSend(sent, new Error('The process ends'))
     }
   }
 

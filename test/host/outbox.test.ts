@@ -148,6 +148,17 @@ describe('a store that is away', () => {
     await outbox.close({ grace: 20 })
     expect([verdicts, await sent]).toMatchObject([[], { verdict: 'failed', error: 'The process ends' }])
   })
+
+  test('at the end leaves nobody waiting for what was sent', async () => {
+    const { outbox } = over(() => {
+      throw away()
+    })
+    const send = () => outbox.send({ id: randomUUID(), from_agent: 'a', to_agent: 'b', type: 'note' })
+    const sent = [send(), send()]
+    await Promise.resolve().then(() => {})
+    await outbox.close({ grace: 20 })
+    expect(await Promise.all([...sent, send()])).toMatchObject(Array(3).fill({ verdict: 'failed', error: 'The process ends' }))
+  })
 })
 
 describe('a call that the database refuses for its data', () => {
