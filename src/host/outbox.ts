@@ -172,9 +172,7 @@ export function createOutbox({ store, passengers, patience, clock }: OutboxOptio
   /** Commits what the database refused as a whole. An actor's later turns do not go on without an earlier one. */
   async function commitParts(batch: readonly Entry[]): Promise<void> {
     const fallen = new Set<object>()
-    const commit = async (part: readonly Entry[]) => {
-      const standing = part.filter(({ owner }) => !fallen.has(owner))
-      if (standing.length === 0) return
+    const commitStanding = async (standing: readonly Entry[]) => {
       const stamps = stampsFor(standing)
       const call = { turns: standing.map(({ turn }) => turn), stamps }
       const answer = await patience.insist(() => store.call('commit_turns', { p_batch: call }, { signal }), signal, timeoutsFor(standing))
@@ -183,6 +181,11 @@ export function createOutbox({ store, passengers, patience, clock }: OutboxOptio
         if (verdict.verdict === 'stale' || verdict.verdict === 'failed') fallen.add(entry.owner)
         settle(entry, verdict, stamps)
       }
+    }
+    const commit = async (part: readonly Entry[]) => {
+      const { standing = [], following = [] } = Object.groupBy(part, ({ owner }) => (fallen.has(owner) ? 'following' : 'standing'))
+      if (standing.length > 0) await commitStanding(standing)
+      for (const entry of following) entry.onVerdict({ verdict: 'stale', reason: 'follows' })
     }
     await bisect(batch, commit, (entry, error) => {
       fallen.add(entry.owner)

@@ -169,11 +169,11 @@ describe('a call that the database refuses for its data', () => {
       return ok(turns)
     }
 
-  test('is divided until the one bad turn is found; the others stand, but for those that follow it', async () => {
+  test('is divided until the one bad turn is found; the others stand, but for those that follow it, which are told so', async () => {
     const { outbox, add, verdicts } = over(refusing('a2', 'c1'))
     for (const name of ['a1', 'b1', 'a2', 'b2', 'a3', 'c1', 'b3']) add(name.charAt(0), name)
     await outbox.flush()
-    expect(verdicts).toEqual(['a1 ok', 'b1 ok', 'a2 failed STORE_FAILED', 'b2 ok', 'c1 failed STORE_FAILED', 'b3 ok'])
+    expect(verdicts).toEqual(['a1 ok', 'b1 ok', 'a2 failed STORE_FAILED', 'b2 ok', 'a3 stale', 'c1 failed STORE_FAILED', 'b3 ok'])
   })
 
   test('because of a passenger does not cost a turn', async () => {
