@@ -1,6 +1,6 @@
 import type { ThreadFrame } from '../core/frames.ts'
 import type { Message } from '../core/message.ts'
-import type { Turn } from '../store/functions/turns.ts'
+import type { Turn, TurnVerdict } from '../store/functions/turns.ts'
 import { createAsyncMail, type FailedMail } from './async-mail.ts'
 import type { DeskOptions } from './desk-types.ts'
 import { unheeded } from './desk-words.ts'
@@ -13,7 +13,8 @@ export function createDeskMail(
   const { id: agent, team, mailbox: capacity } = spec
   const about = { team, id: agent, incarnation: child.incarnation }
   const owner = {}
-  let open = 0
+  /** On their way to the table, by the message that each of them settles. */
+  const open = new Map<string, Turn>()
   /** Which mail it is that the thread ends for. */
   let isKnown = false
   let settled: (() => void)[] = []
@@ -21,15 +22,27 @@ export function createDeskMail(
   function settle(row: Message, ending: Partial<Turn>): void {
     const { id, attempts, interruptions } = row
     const turn: Turn = { agent_id: agent, lease_token: token, message: { id, attempts, interruptions }, ...ending }
-    open += 1
-    const onVerdict = () => {
-      open -= 1
-      onSettled(id)
-      if (open > 0) return
-      for (const resolve of settled) resolve()
-      settled = []
-    }
-    outbox.commit({ owner, turn, bytes: 500, onVerdict })
+    open.set(id, turn)
+    commit(id, turn)
+  }
+
+  function commit(id: string, turn: Turn): void {
+    outbox.commit({ owner, turn, bytes: 500, onVerdict: (verdict) => take(id, turn, verdict) })
+  }
+
+  function take(id: string, turn: Turn, verdict: TurnVerdict): void {
+    if (open.get(id) !== turn) return
+    // A row follows from nothing else that the agent did: left in the table, it would be handled again.
+    if (verdict.verdict === 'stale' && verdict.reason === 'follows') return commit(id, turn)
+    open.delete(id)
+    onSettled(id)
+    letGo()
+  }
+
+  function letGo(): void {
+    if (open.size > 0) return
+    for (const resolve of settled) resolve()
+    settled = []
   }
 
   function handled(rows: readonly Message[]): void {
@@ -49,11 +62,11 @@ export function createDeskMail(
     emit({ name: 'message:dead', ...one, reason: 'attempts_exhausted', error })
   }
 
-  const mail = createAsyncMail({ agent, capacity, post: child.post, onHandled: handled, onFailed: failed, unsettled: () => open })
+  const mail = createAsyncMail({ agent, capacity, post: child.post, onHandled: handled, onFailed: failed, unsettled: () => open.size })
 
   /** Resolves when nothing is left to commit. */
   function committed(): Promise<void> {
-    if (open === 0) return Promise.resolve()
+    if (open.size === 0) return Promise.resolve()
     const { promise, resolve } = Promise.withResolvers<void>()
     settled.push(resolve)
     return promise
@@ -83,7 +96,8 @@ export function createDeskMail(
     },
     lose(): void {
       outbox.discard(owner)
-      open = 0
+      open.clear()
+      letGo()
       mail.close()
     },
   }
