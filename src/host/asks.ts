@@ -73,13 +73,21 @@ export function createAsks({ outbox, clock, isLocal, isDown, random = Math.rando
       if (isUnknown) fail(id, 'ACTOR_NOT_FOUND', `There is no agent "${to}"`)
       else fail(id, 'ASK_TIMEOUT', `"${to}" did not answer within ${question.timeout} ms`)
     }
-    if (awaiting(now).length > 0) outbox.nudge()
+    lookNow()
+  }
+
+  function lookNow(): void {
+    if (awaiting(clock.now()).length > 0) outbox.nudge()
     schedule()
   }
 
   function schedule(): void {
+    const now = clock.now()
     let soonest: number | undefined
-    for (const { deadline, lookAt } of pending.values()) soonest = Math.min(soonest ?? deadline, deadline, lookAt)
+    for (const { deadline, lookAt } of pending.values()) {
+      // While a call is under way that may have it, another would be asked for at once, and again.
+      soonest = Math.min(soonest ?? deadline, deadline, lookAt > now ? lookAt : now + look.first)
+    }
     alarm.set(soonest)
   }
 
@@ -197,7 +205,7 @@ export function createAsks({ outbox, clock, isLocal, isDown, random = Math.rando
     awaiting: () => awaiting(clock.now()),
     replied(replies) {
       for (const one of replies) learn(one)
-      if (replies.length > 0) schedule()
+      if (replies.length > 0) lookNow()
     },
     close() {
       alarm.clear()

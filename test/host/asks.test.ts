@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { findCycle } from '../../src/host/ask-cycle.ts'
+import { createAsks } from '../../src/host/asks.ts'
 import type { Store } from '../../src/store/store.ts'
+import { createManualClock } from './manual-clock.ts'
 import { openTestStore, startNode } from './path.ts'
 
 let opened: Awaited<ReturnType<typeof openTestStore>>
@@ -25,6 +27,26 @@ test('DECISIONS 17: a circle is found in a chain, and among waits that cross', (
     findCycle({ from: 'a', to: 'd', chain: ['a'] }, waits),
     findCycle({ from: 'd', to: 'b', chain: ['d'] }, waits),
   ]).toEqual([['a', 'a'], ['a', 'b', 'c', 'a'], ['a', 'b', 'c', 'a'], undefined, ['d', 'b', 'c', 'd']])
+})
+
+test('a reply that is looked for, and a store that does not answer, is asked for again now and then', async () => {
+  const clock = createManualClock()
+  const nudges: number[] = []
+  const asks = createAsks({
+    outbox: { send: async ({ id }) => ({ verdict: 'ok', id, deliveries: [] }), nudge: () => nudges.push(clock.now()) },
+    // As node has timers: none rings at once.
+    clock: { ...clock, after: (ms, callback) => clock.after(Math.max(1, ms), callback) },
+    isLocal: () => false,
+    isDown: () => false,
+    random: () => 0.5,
+  })
+  const message = { id: 'q', to: 'b', type: 'price', body: 'null' }
+  const asked = asks.ask({ from: 'a', chain: [], key: 'q', message, timeout: 1_000 })
+  await clock.pass(550)
+  const before = [...nudges]
+  asks.replied([{ id: 'q', status: 'replied', reply: '1' }])
+  await clock.pass(1_000)
+  expect([before, nudges.length, await asked]).toEqual([[100, 200, 300, 400, 500], 5, { ok: true, value: '1' }])
 })
 
 describe('an ask', () => {
