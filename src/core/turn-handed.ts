@@ -43,7 +43,7 @@ export function runHanded(draft: TurnDraft): void {
 
 /** The turn before them failed, so the thread lets go of what it has: that waits in the mailbox again. */
 export function takeBack(draft: TurnDraft): void {
-  if (draft.handed.length > 0) draft.effects.push({ kind: 'putBack', messages: draft.handed.map(({ delivery }) => delivery.message) })
+  if (draft.handed.length > 0) draft.effects.push({ kind: 'putBack', handed: draft.handed })
   draft.handed = []
 }
 

@@ -136,7 +136,7 @@ export type TurnEffect =
   | { readonly kind: 'kill' }
   | { readonly kind: 'hold'; readonly message: Message; readonly retryIn: number }
   /** They were handed, and were not run. */
-  | { readonly kind: 'putBack'; readonly messages: readonly Message[] }
+  | { readonly kind: 'putBack'; readonly handed: readonly Handed[] }
   | { readonly kind: 'threw'; readonly record: TurnCommit }
   | { readonly kind: 'blocked'; readonly reason: string; readonly after: number }
   | { readonly kind: 'unblocked' }

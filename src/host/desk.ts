@@ -97,7 +97,8 @@ export function createDesk(options: DeskOptions): Desk {
       case 'hold':
         return mailbox.hold(effect.message, clock.now() + effect.retryIn)
       case 'putBack':
-        return mailbox.put(effect.messages)
+        for (const { turn } of effect.handed) calls.end(turn)
+        return mailbox.put(effect.handed.map(({ delivery }) => delivery.message))
       case 'threw':
         return announce.threw(effect.record)
       case 'committed':

@@ -299,7 +299,7 @@ export class World {
         if (effect.turn === undefined) this.#done = Number.NaN
         return this.finish('threw') // it heeds its signal
       case 'putBack':
-        return this.#mailbox.put(effect.messages)
+        return this.#mailbox.put(effect.handed.map(({ delivery }) => delivery.message))
       case 'kill':
         return this.die('crashed')
       case 'hold':

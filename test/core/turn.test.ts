@@ -100,7 +100,7 @@ function tell(effect: TurnEffect): string {
     case 'abort':
       return `abort ${effect.turn === undefined ? 'all ' : ''}${effect.code}`
     case 'putBack':
-      return `put back ${effect.messages.map(({ id }) => id).join(' ')}`
+      return `put back ${effect.handed.map(({ delivery }) => delivery.message.id).join(' ')}`
     case 'hold':
       return `hold ${effect.message.id} ${effect.message.attempts} for ${effect.retryIn}`
     case 'threw':

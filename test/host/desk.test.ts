@@ -220,6 +220,26 @@ describe('what leaves at once', () => {
   })
 })
 
+test('of a turn that was handed and taken back nothing is kept: it is answered no more', async () => {
+  await using node = startNode(opened.store, 'n13')
+  const { list, note } = noted()
+  const gate = Promise.withResolvers<void>()
+  const fail = async () => {
+    await gate.promise
+    throw new FakeEnding('no', { isFinal: true })
+  }
+  const { child } = await node.start('a13', { receive: { note, fail } })
+  await node.ask('a13', 'note', 'quick')
+  await node.tell('a13', 'fail')
+  await node.tell('a13', 'note', 'behind')
+  const [handed] = child.received.flatMap((frame) => (frame.kind === 'turn' && frame.after !== undefined ? [frame.turn] : []))
+  gate.resolve()
+  await node.ask('a13', 'note', 'last')
+  child.send({ kind: 'use', actor: 'a13', turn: handed ?? 0, call: 1, service: 'llm', input: null })
+  await node.ask('a13', 'note', 'after')
+  expect([list, handed, child.received.filter(({ kind }) => kind === 'used')]).toEqual([['quick', 'behind', 'last', 'after'], 3, []])
+})
+
 describe('a thread that dies', () => {
   test('with the same message three times: that is dead, the actor comes up, nothing else is lost (case 97, DECISIONS 15)', async () => {
     await using node = startNode(opened.store, 'n10')
