@@ -119,7 +119,7 @@ export function createChild(thread: Thread, spec: AgentSpec, incarnation: number
       return loaded.promise
     },
     post(frame) {
-      if (frame.kind === 'turn') turns.began(frame)
+      if (frame.kind === 'turn') turns.given(frame)
       thread.post(frame)
     },
     move: thread.move,
@@ -142,20 +142,33 @@ function startError(id: string, detail: string, reason: Reason | undefined): Act
   return error instanceof ActorError ? error : new ActorError('START_FAILED', `"${id}" did not start: ${detail}`)
 }
 
+type Begun = Extract<HostFrame, { kind: 'turn' }>
+
 /** Keeps the last turns, for people who ask why a thread has died. */
 function recordTurns() {
   const kept = new Map<number, TurnRecord>()
+  /** Handed to the thread behind a turn that runs. */
+  let waiting: Begun[] = []
   let count = 0
+
+  function begin({ turn, source, id, type }: Begun): void {
+    count += 1
+    kept.set(turn, { source, id, type, outcome: 'running' })
+    const [oldest] = kept.keys()
+    if (kept.size > turnsKept && oldest !== undefined) kept.delete(oldest)
+  }
+
   return {
-    began({ turn, source, id, type }: Extract<HostFrame, { kind: 'turn' }>): void {
-      count += 1
-      kept.set(turn, { source, id, type, outcome: 'running' })
-      const [oldest] = kept.keys()
-      if (kept.size > turnsKept && oldest !== undefined) kept.delete(oldest)
+    given(frame: Begun): void {
+      if (frame.after === undefined) begin(frame)
+      else waiting.push(frame)
     },
     ended({ turn, outcome }: Extract<ThreadFrame, { kind: 'ended' }>): void {
       const record = kept.get(turn)
       if (record) kept.set(turn, { ...record, outcome: outcome.kind })
+      const [next, ...rest] = waiting
+      waiting = outcome.kind === 'done' ? rest : []
+      if (next && outcome.kind === 'done') begin(next)
     },
     last: () => [...kept.values()],
     count: () => count,

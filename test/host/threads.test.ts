@@ -57,6 +57,28 @@ test('keeps for people what the actor did last', async () => {
   })
 })
 
+test('blames for an end what ran, and not what was handed to the thread behind it', async () => {
+  await using threads = openThreads()
+  const child = await up(threads, 'a')
+  const hand = (types: readonly string[]) => {
+    for (const [index, type] of types.entries()) {
+      const given = {
+        id: String(index),
+        type,
+        body: 'null',
+        from: 'tester',
+        attempt: 1,
+        priority: 'normal',
+        ...(index > 0 && { after: index }),
+      } as const
+      child.post({ kind: 'turn', actor: 'a', turn: index + 1, source: 'message', ...given })
+    }
+  }
+  hand(['echo', 'echo', 'throwInTimer', ...Array(6).fill('echo')])
+  const { record } = await child.exited
+  expect([record.turns.map(({ id, outcome }) => `${id} ${outcome}`), child.stats().turns]).toEqual([['0 done', '1 done', '2 running'], 3])
+})
+
 test('a stop is a shutdown, whatever the actor throws in it; the first reason counts', async () => {
   await using threads = openThreads()
   const [a, b, c] = await Promise.all([up(threads, 'a'), up(threads, 'b', { act: { stop: 'throw' } }), up(threads, 'c')])
