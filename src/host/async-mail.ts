@@ -1,6 +1,7 @@
 import type { HostFrame, ThreadFrame } from '../core/frames.ts'
 import type { MailboxMode } from '../core/mailbox.ts'
 import type { Message } from '../core/message.ts'
+import { suspectFrom } from '../core/turn-handed.ts'
 
 /** Mail that failed: what it was, and its row if it has one that says more than a record. */
 export type FailedMail = { readonly type: string; readonly row: Message | undefined; readonly error: string }
@@ -73,12 +74,21 @@ export function createAsyncMail({ agent, capacity, post, onHandled, onFailed, un
   function flush(): void {
     isScheduled = false
     while (phase === 'open') {
-      const count = Math.min(largestBatch, acknowledged + credit - next, lastNumber() - next + 1)
+      const count = togetherFrom(next, Math.min(largestBatch, acknowledged + credit - next, lastNumber() - next + 1))
       if (count <= 0) return
       const from = start + (next - acknowledged) * fields
       post({ kind: 'mail', actor: agent, first: next, items: condensed(items.slice(from, from + count * fields)) })
       next += count
     }
+  }
+
+  /** How many of so many go in one batch. A suspect goes alone: when the thread dies, it is known whether that was before its end. */
+  function togetherFrom(first: number, count: number): number {
+    if (rows.size === 0) return count
+    for (let number = first; number < first + count; number++) {
+      if ((rows.get(number)?.interruptions ?? 0) >= suspectFrom) return Math.max(1, number - first)
+    }
+    return count
   }
 
   function settle(upTo: number, failed: Extract<ThreadFrame, { kind: 'acks' }>['failed']): void {

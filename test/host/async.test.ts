@@ -122,6 +122,22 @@ test('mail that hangs is dead, its thread is ended for it, and nothing else is s
   ])
 })
 
+test('mail that kills its thread costs none of those before it', async () => {
+  await using node = startNode(opened.store, 'n9')
+  const receive = { note: () => {}, poison: (_: unknown, ctx: FakeContext) => ctx.die() }
+  await node.start('a9', { receive }, async)
+  await opened.backend.query(`insert into agent_messages (message_type, from_agent, to_agent, subject, payload)
+    select 'command', 'someone', 'a9', case n when 3 then 'poison' else 'note' end, to_jsonb(n) from generate_series(1, 4) n order by n`)
+  const ends = () => rows(`select status, dead_reason from agent_deliveries where agent_id = 'a9' order by seq`)
+  await until(async () => (await ends()).every(([status]) => status !== 'ready'))
+  expect(await ends()).toEqual([
+    ['done', null],
+    ['done', null],
+    ['dead', 'interrupted'],
+    ['done', null],
+  ])
+})
+
 test('a burst of a hundred thousand is handled, all of it', async () => {
   await using node = startNode(opened.store, 'n4')
   await node.start('a4', { receive: { note: () => {} } }, { ...async, mailbox: 1_000_000 })
