@@ -145,11 +145,12 @@ export function createAsyncMail({ agent, capacity, post, onHandled, onFailed, un
       }
     },
     room() {
+      if (phase === 'closed') return 0
       const free = Math.max(0, capacity - size() - unsettled())
       return mode === 'memory' || free >= capacity / 2 ? free : 0
     },
     refilled(more) {
-      mode = more || size() >= capacity ? 'spilled' : 'memory'
+      mode = more || phase === 'closed' || size() >= capacity ? 'spilled' : 'memory'
     },
     spill() {
       mode = 'spilled'
@@ -172,6 +173,7 @@ export function createAsyncMail({ agent, capacity, post, onHandled, onFailed, un
     },
     close() {
       phase = 'closed'
+      mode = 'spilled' // what comes before the next thread has a mailbox waits for it in the table
       const left = [...rows].filter(([number]) => number < next).map(([, row]) => row)
       items = []
       start = 0

@@ -106,3 +106,11 @@ test('takes no more from the table before the store knows of what was taken', as
   settled.push('r1', 'r2')
   expect([...rooms, mail.room()]).toEqual([0, 0, 2])
 })
+
+test('once its thread is gone everything goes through the table, also after an answer that was on its way', () => {
+  const { mail } = open()
+  mail.close()
+  const took = [mail.take('note', '1', 's')]
+  mail.refilled(false)
+  expect([...took, mail.take('note', '2', 's'), mail.mode, mail.room(), mail.size]).toEqual([false, false, 'spilled', 0, 0])
+})
