@@ -86,8 +86,11 @@ export function createPump({
   async function claimAll(): Promise<void> {
     do {
       phase = 'claiming'
-      const hungry = [...takers.values()].filter(({ types, free }) => types.length > 0 && free() > 0).slice(0, mostTogether)
-      if (hungry.length > 0 && (await claimFor(hungry))) phase = 'again'
+      const all = [...takers.values()]
+      for (let at = 0; at < all.length && !signal.aborted && !isInDoubt; at += mostTogether) {
+        const hungry = all.slice(at, at + mostTogether).filter(({ types, free }) => types.length > 0 && free() > 0)
+        if (hungry.length > 0 && (await claimFor(hungry))) phase = 'again'
+      }
     } while (isAgain() && !signal.aborted && !isInDoubt)
     phase = 'idle'
     if (!signal.aborted && takers.size > 0) alarm.set(clock.now() + poll.min + random() * (poll.max - poll.min))

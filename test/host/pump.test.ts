@@ -68,3 +68,23 @@ test('an agent whose claim the database does not take costs nobody else a job, a
     [{ name: 'claim:refused', id: 'b', error: 'claim_jobs: no' }],
   ])
 })
+
+test('among more agents than one claim can be for, the last ones get their jobs too', async () => {
+  const sizes: number[] = []
+  const call = async (_name: string, { p_batch }: { p_batch: { agent_id: string }[] }) => {
+    sizes.push(p_batch.length)
+    const claimed = { job_id: 'j', job_type: 't', payload: 1, attempt: 1, max_attempts: 1, lease_token: 1 }
+    return p_batch.map(({ agent_id }) => ({ agent_id, verdict: 'ok', jobs: agent_id === 'a500' ? [claimed] : [], cursor: null }))
+  }
+  const { pump, clock } = over(call)
+  const got: string[] = []
+  pump.doubt(true)
+  for (let nth = 0; nth <= 500; nth++) {
+    const agent = `a${nth}`
+    pump.add({ agent, token: 1, types: ['t'], free: () => 2, give: () => void got.push(agent) })
+  }
+  pump.doubt(false)
+  await clock.pass(0)
+  await pump.close()
+  expect([sizes, got]).toEqual([[500, 1], ['a500']])
+})
