@@ -121,11 +121,20 @@ function callAnswer(verdict: CallVerdict | undefined, fn: string): Answer {
       return stopped
     case 'ok':
     case 'repeat':
-      return { ok: true, value: JSON.stringify(verdict.result) }
+      return resultAnswer(verdict.result, fn)
     case 'stale':
       return stale
     case 'failed':
       return failed('STORE_FAILED', `${fn}: ${verdict.error}`, verdict.code)
+  }
+}
+
+/** What the database gives may be nested deeper than it can be written. */
+function resultAnswer(result: unknown, fn: string): Answer {
+  try {
+    return { ok: true, value: JSON.stringify(result) }
+  } catch (error) {
+    return failed('STORE_FAILED', `${fn}: ${(error as Error).message}`)
   }
 }
 
