@@ -87,7 +87,6 @@ export function createDeskMail(
       const cancel = clock.after(limit, resolve)
       await Promise.race([mail.emptied(), late])
       cancel()
-      await committed()
     },
     /** The thread is gone: what it had of the table is handled again, and the first of it is suspect if that has ended the thread. */
     close(cause: 'crashed' | 'stopped'): void {

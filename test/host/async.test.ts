@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { HostFrame } from '../../src/core/frames.ts'
 import { createFakeChild, type FakeContext } from './fake-child.ts'
+import { faultyStore } from './faulty-store.ts'
 import { openTestStore, startNode, type TestNode } from './path.ts'
 
 let opened: Awaited<ReturnType<typeof openTestStore>>
@@ -102,6 +103,36 @@ test('a stop that its mail outlasts counts nothing against it', async () => {
   await begun.promise
   await stop()
   expect(await rows(`select status, interruptions from agent_deliveries where agent_id = 'a6'`)).toEqual([['ready', 0]])
+})
+
+test('a stop tells a job to end in time, though rows wait for a store that is away', async () => {
+  let isAway = false
+  const store = faultyStore(opened.store, (name) => (isAway && name === 'commit_turns' ? 'away' : 'none'))
+  await using node = startNode(store, 'n10')
+  const noting = Promise.withResolvers<void>()
+  const gate = Promise.withResolvers<void>()
+  const working = Promise.withResolvers<void>()
+  const told = Promise.withResolvers<string>()
+  const note = () => {
+    noting.resolve()
+    return gate.promise
+  }
+  const work10 = async (_: unknown, { aborted }: FakeContext) => {
+    working.resolve()
+    told.resolve(await aborted)
+  }
+  const { desk } = await node.start('a10', { receive: { note }, run: { work10 } }, async)
+  await node.tell('a10', 'note', null, inTable)
+  await noting.promise
+  isAway = true
+  gate.resolve()
+  await opened.store.call('create_jobs', { p_batch: [{ job_type: 'work10' }] })
+  await working.promise
+  desk.drain({ abortAfter: 10 })
+  const code = await told.promise
+  isAway = false
+  await desk.settled
+  expect([code, await rows(`select status from agent_deliveries where agent_id = 'a10'`)]).toEqual(['STOPPED', [['done']]])
 })
 
 test('mail that hangs is dead, its thread is ended for it, and nothing else is suspect', async () => {
