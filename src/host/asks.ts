@@ -13,6 +13,8 @@ export type Question = {
   readonly from: string
   /** Of the asker's incarnation; absent for one from outside. */
   readonly token?: number
+  /** The asker's turn, in its incarnation. */
+  readonly turn?: number
   /** The actors that wait for the asker's own answer, the first one first. */
   readonly chain: readonly string[]
   /** Makes a repeated question the same. */
@@ -30,6 +32,8 @@ export type Asks = Pick<Passengers, 'awaiting' | 'replied'> & {
   died(id: string, reason: string, error: ErrorData | undefined): void
   /** Nobody answers for this agent now. */
   down(agent: string): void
+  /** Its turn is over: what it asked may be answered still, but holds nobody up. */
+  leave(agent: string, turn: number): void
   /** Its incarnation has ended: nobody waits for what it asked. */
   forget(agent: string): void
   close(): void
@@ -49,6 +53,8 @@ type Pending = {
   readonly question: Question
   readonly deadline: number
   isUnknown: boolean
+  /** The asker goes on only with its answer. */
+  isWaited: boolean
   /** When to look for its reply in the table. */
   lookAt: number
   looks: number
@@ -122,7 +128,7 @@ export function createAsks({ outbox, clock, isLocal, isDown, random = Math.rando
     const { promise, resolve } = Promise.withResolvers<Answer>()
     const now = clock.now()
     const lookAt = now + nextLook({ question, looks: 0 })
-    pending.set(id, { question, deadline: now + question.timeout, isUnknown: false, lookAt, looks: 0, settle: resolve })
+    pending.set(id, { question, deadline: now + question.timeout, isUnknown: false, isWaited: true, lookAt, looks: 0, settle: resolve })
     schedule()
     return promise
   }
@@ -179,7 +185,9 @@ export function createAsks({ outbox, clock, isLocal, isDown, random = Math.rando
 
   /** Why the question need not be asked at all. */
   function refusal({ from, chain, message: { to } }: Question): Answer | undefined {
-    const waits = [...pending.values()].map(({ question }) => ({ from: question.from, to: question.message.to }))
+    const waits = [...pending.values()]
+      .filter(({ isWaited }) => isWaited)
+      .map(({ question }) => ({ from: question.from, to: question.message.to }))
     const cycle = findCycle({ from, to, chain: [...chain, from] }, waits)
     if (cycle) return refused('ASK_CYCLE', `${cycle.join(' waits for ')}: nobody could ever answer`)
     return isDown(to) ? refused('ACTOR_DOWN', `"${to}" does not run`) : undefined
@@ -198,6 +206,9 @@ export function createAsks({ outbox, clock, isLocal, isDown, random = Math.rando
     died,
     down(agent) {
       for (const [id, { question }] of pending) if (question.message.to === agent) fail(id, 'ACTOR_DOWN', `"${agent}" does not run`)
+    },
+    leave(agent, turn) {
+      for (const one of pending.values()) if (one.question.from === agent && one.question.turn === turn) one.isWaited = false
     },
     forget(agent) {
       for (const [id, { question }] of pending) if (question.from === agent) fail(id, 'STOPPED', `"${agent}" has ended`)

@@ -22,6 +22,8 @@ export function createDeskCalls({ agent, token, sql, post, office: { outbox, rou
   const allowed = new Set(sql)
   /** By turn, what it handles; until it is committed, for that is how long its calls may take to leave. */
   const deliveries = new Map<number, Delivery>()
+  /** Turns that have asked somebody and are not over. */
+  const asking = new Set<number>()
   /** Of what came from outside of any turn: so many wait for the store. */
   let waiting = 0
 
@@ -31,7 +33,7 @@ export function createDeskCalls({ agent, token, sql, post, office: { outbox, rou
       case 'send':
         return send(request.message, request.key)
       case 'ask':
-        return ask(delivery, request)
+        return ask(turn, delivery, request)
       case 'stepStart':
         return requests.startStep(by, request.key)
       case 'stepFinish':
@@ -43,11 +45,16 @@ export function createDeskCalls({ agent, token, sql, post, office: { outbox, rou
     }
   }
 
-  function ask(delivery: Delivery, { key, message, timeout }: Extract<Call['request'], { kind: 'ask' }>): Promise<Answer> | Answer {
+  function ask(
+    turn: number,
+    delivery: Delivery,
+    { key, message, timeout }: Extract<Call['request'], { kind: 'ask' }>,
+  ): Promise<Answer> | Answer {
     const { to } = message
     if (to === null) return failed('ACTOR_NOT_FOUND', 'Nobody is named to be asked')
     const chain = delivery.kind === 'message' ? (delivery.message.chain ?? []) : []
-    return asks.ask({ from: agent, token, chain, key, message: { ...message, to }, timeout })
+    asking.add(turn)
+    return asks.ask({ from: agent, token, turn, chain, key, message: { ...message, to }, timeout })
   }
 
   async function send(message: Outgoing, key?: string): Promise<Answer> {
@@ -66,6 +73,11 @@ export function createDeskCalls({ agent, token, sql, post, office: { outbox, rou
     }
   }
 
+  /** The turn is over: it waits for nothing any more. */
+  function leave(turn: number): void {
+    if (asking.delete(turn)) asks.leave(agent, turn)
+  }
+
   async function reply(call: number, answer: Promise<Answer> | Answer): Promise<void> {
     post({ kind: 'answer', actor: agent, call, answer: await answer })
   }
@@ -73,7 +85,11 @@ export function createDeskCalls({ agent, token, sql, post, office: { outbox, rou
   return {
     begin: (turn: number, delivery: Delivery): void => void deliveries.set(turn, delivery),
     delivery: (turn: number): Delivery | undefined => deliveries.get(turn),
-    end: (turn: number): void => void deliveries.delete(turn),
+    leave,
+    end(turn: number): void {
+      deliveries.delete(turn)
+      leave(turn) // what it did not wait for may have left since it was over
+    },
     answer(call: Call): void {
       const delivery = deliveries.get(call.turn)
       if (delivery) void reply(call.call, answerOf(call, delivery))

@@ -181,6 +181,7 @@ export function createDesk(options: DeskOptions): Desk {
         return feed({ kind: 'loaded', effects: frame.effects })
       case 'ended':
         uses.end(frame.turn)
+        calls.leave(frame.turn)
         return feed(frame)
       case 'use':
         return use(frame)

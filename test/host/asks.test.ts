@@ -72,6 +72,29 @@ describe('an ask', () => {
     ])
   })
 
+  test('that its turn did not wait for closes no circle', async () => {
+    await using node = startNode(opened.store, 'n6')
+    const gate = Promise.withResolvers<void>()
+    const begun = Promise.withResolvers<void>()
+    const hurry = (_: unknown, ctx: Asker) => {
+      void ctx.ask('b6', 'answer').catch(() => {})
+      throw new Error('in a hurry')
+    }
+    const cross = async (_: unknown, ctx: Asker) => {
+      begun.resolve()
+      await gate.promise
+      return codeOf(ctx.ask('a6', 'answer'))
+    }
+    const answer = () => 'answered'
+    await node.start('b6', { receive: { answer, cross } })
+    await node.start('a6', { receive: { answer, hurry } }, { maxAttempts: 1 })
+    const crossed = node.ask('b6', 'cross')
+    await begun.promise
+    await node.ask('a6', 'hurry')
+    gate.resolve()
+    expect(await crossed).toEqual({ ok: true, value: '"answered"' })
+  })
+
   test('ends: by its time, without an agent of that name, with one that is down', async () => {
     await using node = startNode(opened.store, 'n2', { isDown: (agent) => agent === 'parked' })
     const gate = Promise.withResolvers<void>()
