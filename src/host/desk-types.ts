@@ -56,8 +56,8 @@ export type Desk = {
   doubt(isInDoubt: boolean): void
   /** The agent is another process's now. */
   lose(): void
-  /** Another has the job now. */
-  loseJob(id: string): void
+  /** Another has the job now; what has been claimed again since has another token. */
+  loseJob(id: string, token: number): void
   give(jobs: readonly Job[]): void
   /** Takes no more. What still runs after `abortAfter` ms is told to end. */
   drain(options: { readonly abortAfter: number }): void

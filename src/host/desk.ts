@@ -241,7 +241,8 @@ export function createDesk(options: DeskOptions): Desk {
       asks.forget(agent)
       feed({ kind: 'lost' })
     },
-    loseJob(id) {
+    loseJob(id, given) {
+      if (jobs.get(id)?.job.token !== given) return
       mailbox.takeJobs(id)
       jobs.delete(id)
       feed({ kind: 'jobLost', id })

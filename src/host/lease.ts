@@ -12,7 +12,7 @@ export type Reporter = {
   report(): Omit<AgentSync, 'agent_id' | 'action' | 'lease_token'>
   /** Jobs that it holds. */
   jobs(): readonly { readonly id: string; readonly token: number; readonly isStarted: boolean }[]
-  loseJob(id: string): void
+  loseJob(id: string, token: number): void
 }
 
 /** The leases of this process: one call renews all of them, and says which are lost. */
@@ -123,7 +123,7 @@ export function createLeases(options: LeasesOptions): Leases {
       failures = 0
       for (const [index, wish] of asked.entries()) grant(wish, answer.agents[index])
       for (const [index, hold] of holds.entries()) learn(hold, answer.agents[asked.length + index])
-      for (const [index, job] of jobs.entries()) if (answer.jobs[index]?.verdict !== 'ok') job.reporter.loseJob(job.id)
+      for (const [index, job] of jobs.entries()) if (answer.jobs[index]?.verdict !== 'ok') job.reporter.loseJob(job.id, job.token)
       confirm(began)
     } catch {
       failures += 1

@@ -106,6 +106,26 @@ test('a stop gives back what has not begun, and what it interrupts, without an a
   expect((await jobs('wait4')).map(([status, attempt]) => [status, attempt])).toEqual(Array.from({ length: 4 }, () => ['pending', 0]))
 })
 
+test('a job that was claimed again is not lost with its former claim', async () => {
+  await using node = startNode(opened.store, 'n9')
+  const began = Promise.withResolvers<void>()
+  const gate = Promise.withResolvers<string>()
+  const ends: string[] = []
+  const again9 = async (_: unknown, { aborted }: { aborted: Promise<string> }) => {
+    began.resolve()
+    ends.push(await Promise.race([aborted, gate.promise]))
+  }
+  await opened.store.call('create_jobs', { p_batch: [{ job_type: 'again9' }] })
+  const { desk } = await node.start('worker9', { run: { again9 } })
+  await began.promise
+  const [held] = desk.jobs()
+  desk.loseJob(held?.id ?? '', (held?.token ?? 0) - 1)
+  const after = desk.jobs().length
+  gate.resolve('ended')
+  await node.next('turn:committed')
+  expect([after, ends, (await jobs('again9'))[0]?.[0]]).toEqual([1, ['ended'], 'completed'])
+})
+
 test('a job that was cancelled is told so, and leaves nothing', async () => {
   await using node = startNode(opened.store, 'n5', { lease: 900 })
   const began = Promise.withResolvers<void>()
