@@ -147,7 +147,7 @@ export function createDesk(options: DeskOptions): Desk {
     if (!delivery) return
     if (outcome !== 'started') calls.end(turn)
     if (delivery.kind === 'job') {
-      jobs.delete(delivery.job.id)
+      letGo(delivery.job)
     } else if (outcome === 'done' || outcome === 'dead') {
       const { id, chain } = delivery.message
       box.settled(id)
@@ -156,6 +156,11 @@ export function createDesk(options: DeskOptions): Desk {
     }
     if (delivery.kind === 'job' || effects?.jobs.length || effects?.writes.length) onWorthClaiming()
     announce.committed(record)
+  }
+
+  /** Under another token it has been claimed again. */
+  function letGo({ id, token: held }: Pick<Job, 'id' | 'token'>): boolean {
+    return jobs.get(id)?.job.token === held && jobs.delete(id)
   }
 
   function leave(): void {
@@ -242,9 +247,8 @@ export function createDesk(options: DeskOptions): Desk {
       feed({ kind: 'lost' })
     },
     loseJob(id, given) {
-      if (jobs.get(id)?.job.token !== given) return
+      if (!letGo({ id, token: given })) return
       mailbox.takeJobs(id)
-      jobs.delete(id)
       feed({ kind: 'jobLost', id })
     },
     give(given) {

@@ -126,6 +126,25 @@ test('a job that was claimed again is not lost with its former claim', async () 
   expect([after, ends, (await jobs('again9'))[0]?.[0]]).toEqual([1, ['ended'], 'completed'])
 })
 
+test('a job that was claimed again is held, though its last turn is known to stand only after that', async () => {
+  await using node = startNode(opened.store, 'n10')
+  const began = Promise.withResolvers<void>()
+  const gate = Promise.withResolvers<void>()
+  const again10 = () => {
+    began.resolve()
+    return gate.promise
+  }
+  await opened.store.call('create_jobs', { p_batch: [{ job_type: 'again10' }] })
+  const { desk } = await node.start('worker10', { run: { again10 } })
+  await began.promise
+  const [held] = desk.jobs()
+  const next = { id: held?.id ?? '', token: (held?.token ?? 0) + 1 }
+  desk.give([{ ...next, type: 'again10', payload: '{}', attempt: 2, maxAttempts: 3 }])
+  const tokens = new Promise((resolve) => node.events.once('turn:committed', () => resolve(desk.jobs().map(({ token }) => token))))
+  gate.resolve()
+  expect(await tokens).toEqual([next.token])
+})
+
 test('a job that was cancelled is told so, and leaves nothing', async () => {
   await using node = startNode(opened.store, 'n5', { lease: 900 })
   const began = Promise.withResolvers<void>()
