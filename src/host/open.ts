@@ -1,7 +1,8 @@
-import { access, constants, mkdir } from 'node:fs/promises'
+import { access, constants } from 'node:fs/promises'
 import { ActorError } from '../core/errors.ts'
 import type { Config } from '../sources/schema.ts'
 import type { EmbeddedEvent } from '../store/embedded.ts'
+import { makeFolder } from '../store/make-folder.ts'
 import { type Backend, openBackend } from '../store/open.ts'
 import { type StoreTarget, storeTarget } from '../store/target.ts'
 
@@ -10,7 +11,7 @@ type Environment = Readonly<Record<string, string | undefined>>
 /** Makes the folder of everything that is written, for its owner's eyes only; CONFIG_INVALID when this user may not write there. */
 export async function openFolder(folder: string): Promise<void> {
   try {
-    await mkdir(folder, { recursive: true, mode: 0o700 })
+    makeFolder(folder)
     await access(folder, constants.W_OK | constants.X_OK)
   } catch (cause) {
     // Volumes are often root's, whoever the process is.

@@ -3,6 +3,7 @@ import { chmod, mkdir, readdir, readFile, rename, rm, rmdir, writeFile } from 'n
 import { tmpdir } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
 import * as z from 'zod'
+import { makeFolder } from '../store/make-folder.ts'
 
 /** Where a process can be asked: its socket, and the file in the store's folder by which it is found, which may be the socket itself. */
 export interface ControlAddress {
@@ -19,7 +20,7 @@ const record = z.object({ socket: z.string().min(1) })
 /** Makes the folder in which the processes of a store's folder are found. */
 async function openRunFolder(folder: string): Promise<string> {
   const run = resolve(folder, runFolder)
-  await mkdir(run, { recursive: true, mode: 0o700 })
+  makeFolder(run)
   await chmod(run, 0o700)
   return run
 }

@@ -1,10 +1,11 @@
-import { existsSync, mkdirSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as delay } from 'node:timers/promises'
 import * as z from 'zod'
 import { ActorError } from '../core/errors.ts'
+import { makeFolder } from './make-folder.ts'
 
 const holderSchema = z.object({ pid: z.number().int(), url: z.url(), key: z.string() })
 
@@ -126,7 +127,7 @@ function tryExclusive(folder: string, file: LockFile): DatabaseSync | undefined 
 
 function openLock(folder: string, file: LockFile, { timeout = 0 } = {}): DatabaseSync {
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    makeFolder(folder)
     return new DatabaseSync(join(folder, file), { timeout })
   } catch (error) {
     throw unusable(folder, error)

@@ -15,14 +15,21 @@ export interface RunOptions {
   readonly cwd: string
   readonly env?: Readonly<Record<string, string>>
   readonly input?: string
+  /** Ms after which it is killed; then it has no exit code. */
+  readonly limit?: number
 }
 
 export type Ran = { readonly code: number | null; readonly out: string; readonly err: string }
 
 /** Starts the troupe command in a folder. */
-export function startTroupe(args: readonly string[], { cwd, env = {} }: RunOptions): ChildProcess {
+export function startTroupe(args: readonly string[], { cwd, env = {}, limit }: RunOptions): ChildProcess {
   const cache = join(import.meta.dirname, '../../node_modules/.cache/troupe-test')
-  return spawn(process.execPath, [entry, ...args], { cwd, env: { ...process.env, NODE_COMPILE_CACHE: cache, ...cleared, ...env } })
+  return spawn(process.execPath, [entry, ...args], {
+    cwd,
+    env: { ...process.env, NODE_COMPILE_CACHE: cache, ...cleared, ...env },
+    timeout: limit,
+    killSignal: 'SIGKILL',
+  })
 }
 
 /** Runs the troupe command to its end. */
