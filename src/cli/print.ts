@@ -17,7 +17,7 @@ const widest = 60
 /** Rows as a table for people; long values are cut, control characters shown instead of obeyed. */
 export function formatTable(columns: readonly string[], rows: ReadonlyArray<readonly unknown[]>): string {
   const cells = rows.map((row) => row.map(formatCell))
-  const widths = columns.map((column, at) => Math.max(column.length, ...cells.map((row) => row[at]?.length ?? 0)))
+  const widths = columns.map((column, at) => cells.reduce((width, row) => Math.max(width, row[at]?.length ?? 0), column.length))
   const isNumeric = columns.map((_, at) => rows.length > 0 && rows.every((row) => row[at] === null || typeof row[at] === 'number'))
   const line = (row: readonly string[]) =>
     row
