@@ -22,6 +22,7 @@ test.each([
   [['db', 'query'], {}, 'the SQL is missing'],
   [['db', 'query', 'select', '1'], {}, '"1" is one word too many'],
   [['db', 'serve', '--port', 'x'], {}, '--port: expected a number from 0 to 65535, found "x"'],
+  [['start', '--folder='], {}, 'start: --folder: expected <path>, found ""'],
   [['jobs', 'list', '--config', 'none.yaml'], {}, 'Cannot read the config file none.yaml'],
   [['ps'], { TROUPE_CONFIG: 'none.yaml' }, 'Cannot read the config file none.yaml'],
   [['db', 'reset'], {}, 'no terminal to ask on, pass --yes'],
