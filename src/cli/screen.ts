@@ -10,12 +10,14 @@ export type Screen = {
   close(): void
 }
 
-type Out = Pick<NodeJS.WriteStream, 'write' | 'columns'>
+type Out = Pick<NodeJS.WriteStream, 'write' | 'columns'> & { on(name: 'error', listener: () => void): unknown }
 
 const clear = '\r\u001b[2K'
 
 /** Makes a screen of a terminal; nothing else may write to it. */
 export function openScreen(out: Out): Screen {
+  // A terminal that was closed must not end the team before it has drained.
+  out.on('error', () => {})
   let shown = ''
   const hide = () => (shown === '' ? '' : clear)
   return {

@@ -1,3 +1,4 @@
+import { Writable } from 'node:stream'
 import { stripVTControlCharacters } from 'node:util'
 import { expect, test } from 'vitest'
 import { type Board, type Execution, newsOf, type Opportunity, statusOf } from '../../src/cli/board.ts'
@@ -93,11 +94,18 @@ test('the status line says who is up, who is not, and what they say', () => {
 
 test('the status line stays below what is printed, on one line, and is gone at the end', () => {
   const written: string[] = []
-  const screen = openScreen({ write: (text: unknown) => written.push(String(text)) > 0, columns: 20 })
+  const screen = openScreen({ write: (text: unknown) => written.push(String(text)) > 0, columns: 20, on: () => {} })
   screen.status('a line that is longer than the terminal')
   screen.print('news')
   screen.status('short')
   screen.close()
   const seen = stripVTControlCharacters(written.join('').replaceAll('\u001b[2K', '<clear>'))
   expect(seen).toBe('a line that is lon…\r<clear>news\na line that is lon…\r<clear>short\r<clear>')
+})
+
+test('a terminal that was closed is no error of whoever still prints', async () => {
+  const gone = new Writable({ write: (_chunk, _encoding, done) => done(new Error('write EIO')) })
+  const closed = new Promise((resolve) => gone.on('close', resolve))
+  openScreen(Object.assign(gone, { columns: 80 })).print('Stopping')
+  await closed
 })
