@@ -90,6 +90,9 @@ async function end(troupe: Troupe, log: Log, code: ExitCode): Promise<void> {
   if (zombies > 0) endProcess(code, zombies)
 }
 
+/** SIGHUP: its terminal was closed. Node does not leave it ignored for nohup, so unheard it would end the process at once. */
+const endings = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
+
 /** The first signal drains and stops, the second one ends at once. */
 function onSignals(troupe: Troupe, log: Log, onStop: () => void): () => void {
   let count = 0
@@ -103,9 +106,9 @@ function onSignals(troupe: Troupe, log: Log, onStop: () => void): () => void {
     log.flush()
     endProcess(1, troupe.status().zombies)
   }
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, listener)
+  for (const signal of endings) process.on(signal, listener)
   return () => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.off(signal, listener)
+    for (const signal of endings) process.off(signal, listener)
   }
 }
 

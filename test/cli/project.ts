@@ -64,7 +64,7 @@ export interface Team {
   /** Resolves with the first event of that name, also one of the past, that has these fields. */
   event(name: string, fields: Fields): Promise<Fields>
   /** Ends it; resolves with its exit code. */
-  end(signal: 'SIGTERM' | 'SIGKILL'): Promise<number | null>
+  end(signal: 'SIGTERM' | 'SIGHUP' | 'SIGKILL'): Promise<number | null>
 }
 
 const patience = 60_000

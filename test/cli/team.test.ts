@@ -257,7 +257,7 @@ describe('with a team of two processes', () => {
     await second.end('SIGKILL')
     const left = await readdir(run)
     const processes = (await project.ask<{ processes: { pid: number }[] }>('ps')).processes.map(({ pid }) => pid)
-    const code = await first.end('SIGTERM')
+    const code = await first.end('SIGHUP')
     expect([left.length, processes, code, await readdir(run)]).toEqual([2, [first.pid], 0, []])
   })
 })
