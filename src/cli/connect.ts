@@ -4,7 +4,7 @@ import type * as z from 'zod'
 import { ActorError } from '../core/errors.ts'
 import { longestTimer } from '../core/longest-timer.ts'
 import type { ControlAddress } from '../ops/control-address.ts'
-import { type Args, apiPath, failure, type OperationName, operations, type Result } from '../ops/control-api.ts'
+import { type Args, apiPath, failure, type OperationName, operations, type Result, requestLimit } from '../ops/control-api.ts'
 import { fromErrorData } from '../worker/error-data.ts'
 
 /** Asks a process to do something; throws what went wrong there, and STOPPED, with `isGone`, when nobody is there any more. */
@@ -14,8 +14,13 @@ export async function call<Name extends OperationName>(
   args: Args<Name>,
   { patience = 0 }: { readonly patience?: number } = {},
 ): Promise<Result<Name>> {
+  const asked = JSON.stringify(args)
+  const bytes = Buffer.byteLength(asked)
+  // The process would refuse it before it has read it, which looks like its end from here.
+  if (bytes > requestLimit)
+    throw new ActorError('BODY_INVALID', `The body is too large: found ${bytes} bytes, expected at most 1 MiB of JSON`)
   const limit = Math.min(operations[name].limit + patience, longestTimer)
-  const { status, body } = await post(address, name, JSON.stringify(args), limit).catch((error) => {
+  const { status, body } = await post(address, name, asked, limit).catch((error) => {
     throw explained(error, address, limit)
   })
   if (status !== 200) throw fromErrorData(read(failure, body, address).error)

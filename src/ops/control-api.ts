@@ -4,6 +4,9 @@ import type { ErrorData } from '../core/frames.ts'
 /** Where the operations are; another version of them is at another path. */
 export const apiPath = '/v1/'
 
+/** Bytes of a request: a body is 1 MiB at most, and JSON in JSON doubles its quotes. */
+export const requestLimit = 4 * 2 ** 20
+
 const time = z.number()
 const maybe = <Schema extends z.ZodType>(schema: Schema) => schema.optional()
 

@@ -5,7 +5,7 @@ import { ActorError } from '../core/errors.ts'
 import type { Troupe } from '../host/troupe-types.ts'
 import { toErrorData } from '../worker/error-data.ts'
 import { type ControlAddress, newAddresses, publish, removeAddress } from './control-address.ts'
-import { type Args, apiPath, type Given, type OperationName, operations } from './control-api.ts'
+import { type Args, apiPath, type Given, type OperationName, operations, requestLimit } from './control-api.ts'
 
 /** The socket by which the command line reaches a running team. */
 export type Control = AsyncDisposable & {
@@ -16,8 +16,6 @@ export type Control = AsyncDisposable & {
 
 type Operators = { readonly [Name in OperationName]: (args: Args<Name>) => Promise<Given<Name>> }
 
-/** Bytes of a request: a body is 1 MiB at most, and JSON in JSON doubles its quotes. */
-const requestLimit = 4 * 2 ** 20
 const closeLimit = 1_000
 
 /** Serves a team to this user's command line, on a socket that is found in the store's folder. */

@@ -106,6 +106,15 @@ test.each([
   expect(JSON.parse(await promise)).toEqual({ error: expect.objectContaining({ code, message: expect.stringContaining(message) }) })
 })
 
+test('a body that is too large is refused before it is sent', async () => {
+  control = await openControl(troupe(), folder.path)
+  const sending = call(await onlyAddress(), 'send', { to: 'clerk', type: 'file', body: 'x'.repeat(2 ** 23) })
+  await expect(sending).rejects.toMatchObject({
+    code: 'BODY_INVALID',
+    message: expect.stringMatching(/^The body is too large: found 8388\d+ bytes, expected at most 1 MiB of JSON$/),
+  })
+})
+
 test('sockets without a process are taken away, and one that answers nonsense is not', async () => {
   const run = join(folder.path, 'run')
   await mkdir(run)
