@@ -83,7 +83,7 @@ function leaves(issue: z.core.$ZodIssue): z.core.$ZodIssue[] {
 }
 
 function describe(issue: z.core.$ZodIssue, raw: unknown, env: Environment = {}): string {
-  const found = valueAt(raw, issue.path)
+  const found = issue.code === 'invalid_key' ? issue.path.at(-1) : valueAt(raw, issue.path)
   const shown = found === undefined ? 'nothing' : unveil(withoutLogin(JSON.stringify(found)))
   if (issue.code === 'unrecognized_keys') return `${pathText(issue.path)}: no such setting, ${alternative(issue.path)}`
   return `${pathText(issue.path)}: found ${shown.slice(0, 80)}${given(issue, found, env)}, ${expectation(issue)}`
@@ -115,6 +115,7 @@ function expectation(issue: z.core.$ZodIssue): string {
   if (issue.code === 'invalid_value') return `expected ${issue.values.map(String).join(', ')}`
   if (issue.code === 'too_small') return `expected ${issue.inclusive ? 'at least' : 'more than'} ${issue.minimum}`
   if (issue.code === 'too_big') return `expected ${issue.inclusive ? 'at most' : 'less than'} ${issue.maximum}`
+  if (issue.code === 'invalid_key') return issue.issues.map(expectation).join(', ')
   return issue.message.replace(/^Invalid input: /, '').replace(/, received .*$/, '')
 }
 

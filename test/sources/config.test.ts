@@ -85,6 +85,12 @@ test('names file, line, path, what was found and what was expected', () => {
   ])
 })
 
+test('says of a name that will not do which one would', () => {
+  expect(faultsOf('http: { origins: { foo: {} } }\nteams: [{ id: t, agents: [{ id: a, type: b }] }]\n')).toEqual([
+    'troupe.yaml:1:25: http.origins.foo: found "foo", expected an origin like https://api.example.com',
+  ])
+})
+
 test('refuses leases that would run out while they are held', () => {
   const teams = 'teams: [{ id: t, agents: [{ id: a, type: b }] }]'
   expect(
