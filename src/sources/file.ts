@@ -21,11 +21,10 @@ export function fileSource(file: string, env: Environment): Source {
 
 /** The text of a config file; CONFIG_INVALID where there is none to read. */
 export async function readConfigFile(file: string): Promise<string> {
-  return await readFile(file, 'utf8').catch((cause) => {
-    throw new ActorError('CONFIG_INVALID', `Cannot read the config file ${file}: name another with --config or TROUPE_CONFIG`, {
-      cause,
-      details: { file },
-    })
+  return await readFile(file, 'utf8').catch((cause: NodeJS.ErrnoException) => {
+    const why = cause.code === 'ENOENT' ? '' : ` (${cause.message})`
+    const message = `Cannot read the config file ${file}${why}: name another with --config or TROUPE_CONFIG`
+    throw new ActorError('CONFIG_INVALID', message, { cause, details: { file } })
   })
 }
 

@@ -24,6 +24,7 @@ test.each([
   [['db', 'serve', '--port', 'x'], {}, '--port: expected a number from 0 to 65535, found "x"'],
   [['start', '--folder='], {}, 'start: --folder: expected <path>, found ""'],
   [['jobs', 'list', '--config', 'none.yaml'], {}, 'Cannot read the config file none.yaml'],
+  [['plan', '--config', '.'], {}, 'Cannot read the config file . (EISDIR: '],
   [['ps'], { TROUPE_CONFIG: 'none.yaml' }, 'Cannot read the config file none.yaml'],
   [['db', 'reset'], {}, 'no terminal to ask on, pass --yes'],
   [['db', 'reset', '--yes'], { DATABASE_URL: 'postgres://h/d' }, 'for the embedded store only'],
