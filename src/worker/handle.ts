@@ -1,6 +1,8 @@
+import { inspect } from 'node:util'
 import { ActorError } from '../core/errors.ts'
 import type { ThreadFrame } from '../core/frames.ts'
 import type { JsonText } from '../core/message.ts'
+import { storable } from '../core/storable.ts'
 import type { Abort } from './abort.ts'
 import { createContext, type TurnFrame } from './context.ts'
 import { Ending } from './ending.ts'
@@ -87,6 +89,6 @@ function failure(thrown: unknown, name: string): Outcome {
 /** Gives what a handler threw a code of ours; what it was is the cause. */
 export function asActorError(thrown: unknown, name: string): ActorError {
   if (thrown instanceof ActorError) return thrown
-  const message = thrown instanceof Error ? thrown.message : 'it threw what is not an Error'
+  const message = thrown instanceof Error ? thrown.message : `it threw ${storable(inspect(thrown), 200)}, which is not an Error`
   return new ActorError('HANDLER_FAILED', `The handler of ${name} failed: ${message}`, { cause: thrown })
 }

@@ -161,6 +161,16 @@ test('a state that is saved goes with the turn that replaced it, and a failed tu
   ])
 })
 
+test('what a handler throws is told, whatever it is', async () => {
+  await using thread = await startThread()
+  await thread.load(sample('lab'))
+  const outcomes = [await thread.turn('throwBody', 'out of stock'), await thread.turn('throwBody', { status: 404 })]
+  expect(outcomes.map((outcome) => outcome.kind === 'threw' && outcome.error.message)).toEqual([
+    `The handler of message "throwBody" failed: it threw 'out of stock', which is not an Error`,
+    'The handler of message "throwBody" failed: it threw { status: 404 }, which is not an Error',
+  ])
+})
+
 test('a state that is mutated instead of replaced fails the turn', async () => {
   await using thread = await startThread()
   await thread.load(sample('keeper'))

@@ -41,6 +41,9 @@ export default defineActor({
     retry: (_body, ctx) => {
       throw ctx.retry(5_000)
     },
+    throwBody: (body) => {
+      throw body
+    },
     reply: (body) => {
       const replies: Record<string, unknown> = {
         nothing: undefined,
