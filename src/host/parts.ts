@@ -72,6 +72,8 @@ export async function openParts(options: PartsOptions): Promise<Parts> {
   await openFolder(folder)
   const settings = { root, actors: resolve(root, options.actors ?? 'actors'), code: join(folder, 'code'), env, probe }
   const desired = await desire(wanted, settings)
+  // Before the store is open: a fault would leave it open, and the process would not end.
+  const endpoint = llmEnvironment(env)
   const versions = await openVersions(folder)
   const onRefused = ({ message }: Error) => log?.write('error', `The store cannot be taken over: ${message}`)
   const [backend, shell] = await Promise.all([
@@ -85,7 +87,7 @@ export async function openParts(options: PartsOptions): Promise<Parts> {
 
   const http = createHttpPool({ settings: withKeys(wanted.config.http, env), emit })
   const llm = createLlm({
-    endpoint: llmEnvironment(env),
+    endpoint,
     settings: wanted.config.llm,
     fetch: http.fetch,
     emit,

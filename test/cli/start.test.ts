@@ -1,0 +1,16 @@
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { runTroupe } from '../store/run-troupe.ts'
+import { openProject, type Project } from './project.ts'
+
+let project: Project
+beforeEach(async () => {
+  project = await openProject()
+  await project.configure('name: office\nteams: [{ id: office, agents: [{ id: clerk, type: clerk }] }]\n')
+})
+afterEach(() => project[Symbol.asyncDispose]())
+
+test('a fault of the environment ends a start', async () => {
+  const env = { PORT: '0', LLM_BASE_URL: 'nope', LLM_API_KEY: 'a-key' }
+  const { code, err } = await runTroupe(['start'], { cwd: project.path, env, limit: 20_000 })
+  expect([code, err]).toEqual([2, expect.stringMatching(/^error LLM_BASE_URL: expected an address/)])
+})
