@@ -46,10 +46,20 @@ const loaders: Readonly<Record<string, () => Promise<Command>>> = {
 /** Runs the command that the words name. */
 export async function main(argv: readonly string[], env: NodeJS.ProcessEnv = process.env): Promise<ExitCode> {
   try {
-    if (existsSync('.env')) process.loadEnvFile('.env')
+    readEnvFile('.env')
     return await dispatch(argv, env)
   } catch (error) {
     return report(error, { isJson: argv.includes('--json') })
+  }
+}
+
+/** A container that is given a file that is not there finds a folder of its name. */
+function readEnvFile(file: string): void {
+  if (!existsSync(file)) return
+  try {
+    process.loadEnvFile(file)
+  } catch (cause) {
+    throw new UsageError(`Cannot read the file ${file} of the working folder: ${(cause as Error).message}`, { cause })
   }
 }
 
