@@ -15,7 +15,7 @@ export interface ConfigText {
 /** Reads a config file's text; CONFIG_INVALID with one line per fault where it is not YAML. */
 export function readConfigText(text: string, file: string): ConfigText {
   const lines = new LineCounter()
-  const document = parseDocument(veil(text), { lineCounter: lines })
+  const document = parseDocument(veil(text), { lineCounter: lines, prettyErrors: false })
   const at = (offset: number) => {
     const { line, col } = lines.linePos(offset)
     return `${file}:${line}:${col}`

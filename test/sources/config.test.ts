@@ -85,6 +85,10 @@ test('names file, line, path, what was found and what was expected', () => {
   ])
 })
 
+test('says once where a file is not YAML', () => {
+  expect(faultsOf('name: a\nname: b\n')).toEqual(['troupe.yaml:2:1: Map keys must be unique'])
+})
+
 test('says of a name that will not do which one would', () => {
   expect(faultsOf('http: { origins: { foo: {} } }\nteams: [{ id: t, agents: [{ id: a, type: b }] }]\n')).toEqual([
     'troupe.yaml:1:25: http.origins.foo: found "foo", expected an origin like https://api.example.com',
