@@ -47,7 +47,7 @@ const loaders: Readonly<Record<string, () => Promise<Command>>> = {
 export async function main(argv: readonly string[], env: NodeJS.ProcessEnv = process.env): Promise<ExitCode> {
   try {
     readEnvFile('.env')
-    return await dispatch(argv, env)
+    return await dispatch(spelledOut(argv), env)
   } catch (error) {
     return report(error, { isJson: argv.includes('--json') })
   }
@@ -61,6 +61,14 @@ function readEnvFile(file: string): void {
   } catch (cause) {
     throw new UsageError(`Cannot read the file ${file} of the working folder: ${(cause as Error).message}`, { cause })
   }
+}
+
+/** As other programs have it: -h, -v, and help before a command. */
+function spelledOut(argv: readonly string[]): readonly string[] {
+  const [first, ...rest] = argv
+  if (first === '-v') return ['--version']
+  if (first === 'help' && rest.length > 0) return [...rest, '--help']
+  return argv.map((word) => (word === '-h' ? '--help' : word))
 }
 
 async function dispatch(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<ExitCode> {

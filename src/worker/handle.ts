@@ -89,6 +89,15 @@ function failure(thrown: unknown, name: string): Outcome {
 /** Gives what a handler threw a code of ours; what it was is the cause. */
 export function asActorError(thrown: unknown, name: string): ActorError {
   if (thrown instanceof ActorError) return thrown
-  const message = thrown instanceof Error ? thrown.message : `it threw ${storable(inspect(thrown), 200)}, which is not an Error`
+  const message = thrown instanceof Error ? thrown.message : `it threw ${shownAs(thrown)}, which is not an Error`
   return new ActorError('HANDLER_FAILED', `The handler of ${name} failed: ${message}`, { cause: thrown })
+}
+
+/** As short as it may be, and without what its author made of the showing. */
+function shownAs(thrown: unknown): string {
+  try {
+    return storable(inspect(thrown, { depth: 1, maxArrayLength: 10, maxStringLength: 200, customInspect: false }), 200)
+  } catch {
+    return `what cannot be shown (${typeof thrown})`
+  }
 }

@@ -14,6 +14,20 @@ test('helps', async () => {
   expect(all.out + db.out + query.out).not.toContain('\u001b')
 })
 
+test('help and version have their usual short forms', async () => {
+  const said = async (...args: readonly string[]) => (await runHere(args)).out
+  expect([await said('-h'), await said('db', '-h'), await said('db', 'query', '-h'), await said('-v')]).toEqual([
+    await said('--help'),
+    await said('db', '--help'),
+    await said('db', 'query', '--help'),
+    await said('--version'),
+  ])
+  expect([await said('help', 'db', 'query'), await said('help', 'db')]).toEqual([
+    await said('db', 'query', '--help'),
+    await said('db', '--help'),
+  ])
+})
+
 test.each([
   [['strat'], {}, 'did you mean "troupe start"?'],
   [['db', 'migrat'], {}, 'did you mean "troupe db migrate"?'],
