@@ -37,21 +37,33 @@ export async function copyVersion(entry: string, { root, folder }: Options): Pro
   const sources = files.map(([path]) => join(root, path))
   const file = join(target, relative(root, resolve(entry)))
   if (await exists(target)) {
+    for (const [path, content] of files) await mend(join(target, path), content)
     const now = new Date()
     await utimes(target, now, now) // the newest ones survive pruneVersions
     return { hash: name, file, sources }
   }
   await linkProject(root, folder)
   const draft = join(folder, `.${name}-${randomUUID()}`)
-  for (const [path, content] of files) {
-    await mkdir(dirname(join(draft, path)), { recursive: true })
-    await writeFile(join(draft, path), content)
-  }
+  for (const [path, content] of files) await write(join(draft, path), content)
   await rename(draft, target).catch(async (error: NodeJS.ErrnoException) => {
     await rm(draft, { recursive: true, force: true })
     if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error // else another process was first
   })
   return { hash: name, file, sources }
+}
+
+/** A copy may have been half removed when its process died, or half written when the power went. */
+async function mend(path: string, content: Buffer): Promise<void> {
+  const found = await readFile(path).catch(() => undefined)
+  if (found?.equals(content)) return
+  const draft = `${path}.${randomUUID()}`
+  await write(draft, content)
+  await rename(draft, path) // whole or not at all: a thread may be loading it
+}
+
+async function write(path: string, content: Buffer): Promise<void> {
+  await mkdir(dirname(path), { recursive: true })
+  await writeFile(path, content)
 }
 
 /** Removes the oldest copies, except those in use. */

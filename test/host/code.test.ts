@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 import { copyVersion, pruneVersions } from '../../src/host/code.ts'
@@ -78,6 +78,17 @@ test('a URL on another base, and one that is written in a comment or put togethe
   await using files = await project({ 'actors/scanner.ts': lines.join('\n'), 'actors/lib/a b.ts': '' })
   const { sources } = await copyVersion(join(files.root, 'actors/scanner.ts'), files)
   expect(sources.map((path) => path.slice(files.root.length + 1))).toEqual(['actors/lib/a b.ts', 'actors/scanner.ts'])
+})
+
+test('a copy that lost a file or a part of one, as in a power cut, is made whole', async () => {
+  await using files = await project({ 'actors/scanner.ts': scanner, 'actors/lib/edge.ts': 'export const edge = 1\n' })
+  const entry = join(files.root, 'actors/scanner.ts')
+  const { file } = await copyVersion(entry, files)
+  await writeFile(file, '')
+  await rm(join(dirname(file), 'lib'), { recursive: true })
+  await copyVersion(entry, files)
+  const whole = await Promise.all([file, join(dirname(file), 'lib/edge.ts')].map((path) => readFile(path, 'utf8')))
+  expect([whole, await readdir(files.folder)]).toEqual([[scanner, 'export const edge = 1\n'], [(await copyVersion(entry, files)).hash]])
 })
 
 test('names the file that is missing, and refuses imports from outside of the project', async () => {
