@@ -117,14 +117,17 @@ async function readWithImports(entry: string, root: string, looked: Set<string>)
 
 /** Relative specifiers of imports and exports, and URLs of files that threads load: tasks, for one. A computed one is not seen. */
 function relativeImports(source: string): string[] {
-  const code = source.replace(textOrComment, (found) => (/^['"]/.test(found) ? found : ''))
+  const code = source.replace(commentOrText, '$1')
   const imports = code.matchAll(/(?:\bfrom\s*|\bimport\s*\(?\s*)(['"])(\.{1,2}\/[^'"\n]+)\1/g)
   const urls = code.matchAll(/\bnew URL\(\s*(['"`])(\.{1,2}\/[^'"`$\n]+)\1\s*,\s*import\.meta\.url\b/g)
   return [...imports, ...urls].map(([, , specifier = '']) => specifier)
 }
 
-/** Texts are found to be kept: what looks like a comment in one, as in an Accept header, is none. */
-const textOrComment = /(['"])(?:\\.|(?!\1)[^\\\n])*\1|\/\*[\s\S]*?\*\/|^\s*\/\/[^\n]*/gm
+/**
+ * Texts are found to be kept: what looks like a comment in one, as in an Accept header, is none. So are comments behind code, which may
+ * have the beginning of another one in them.
+ */
+const commentOrText = /\/\*[\s\S]*?\*\/|^\s*\/\/[^\n]*|((['"])(?:\\.|(?!\2)[^\\\n])*\2|`(?:\\.|[^\\`])*`|\/\/[^\n]*)/gm
 
 /** The file of a specifier, which is a URL: it may have a hash, such as the name of a task. */
 async function fileOf(specifier: string, from: string): Promise<string> {

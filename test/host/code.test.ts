@@ -91,6 +91,18 @@ test('a copy that lost a file or a part of one, as in a power cut, is made whole
   expect([whole, await readdir(files.folder)]).toEqual([[scanner, 'export const edge = 1\n'], [(await copyVersion(entry, files)).hash]])
 })
 
+test('finds an import behind a comment or a text that has the beginning of a comment in it', async () => {
+  const lines = [
+    "import { edge } from './lib/edge.ts' // as in lib/*.ts",
+    `export const accept = \`\${edge}/*\``,
+    "export * from './other.ts'",
+    '/** What it is. */',
+  ]
+  await using files = await project({ 'actors/scanner.ts': lines.join('\n'), 'actors/lib/edge.ts': '', 'actors/other.ts': '' })
+  const { sources } = await copyVersion(join(files.root, 'actors/scanner.ts'), files)
+  expect(sources.map((path) => path.slice(files.root.length + 1))).toEqual(['actors/lib/edge.ts', 'actors/other.ts', 'actors/scanner.ts'])
+})
+
 test('names the file that is missing, and refuses imports from outside of the project', async () => {
   const odd = { 'actors/spy.ts': "import '../../outside.ts'\n", 'actors/odd.ts': "import './a%2Fb.ts'\n" }
   await using files = await project({ 'actors/scanner.ts': scanner, ...odd })
