@@ -32,15 +32,19 @@ export function createMongo({ uri, database, collection }: MongodbSettings, opti
   const closing = new AbortController()
   let client: MongoClient | undefined
 
-  async function connect(): Promise<MongoClient> {
+  async function connect(signal: AbortSignal): Promise<MongoClient> {
     const { MongoClient } = await import('mongodb')
+    signal.throwIfAborted()
     client ??= new MongoClient(uri, clientOptions(timeout))
-    return client
+    const mine = await client.connect()
+    // One that was closed while a name server let it wait connects all the same, and stays so.
+    if (signal.aborted) await mine.close()
+    return mine
   }
 
   async function find(signal: AbortSignal): Promise<AgentDocument[]> {
     const documents: AgentDocument[] = []
-    const cursor = (await connect())
+    const cursor = (await connect(signal))
       .db(database)
       .collection(collection)
       .find({ managed: true }, { projection: projection(), sort: { _id: 1 }, limit: limit + 1, batchSize, signal })

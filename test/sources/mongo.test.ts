@@ -1,5 +1,6 @@
+import dns from 'node:dns'
 import { ObjectId, UUID } from 'mongodb'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { createMongo } from '../../src/sources/mongo.ts'
 import { type MongoDouble, openMongoDouble } from './mongo-double.ts'
 import { type MongoGround, openMongoGround } from './mongo-ground.ts'
@@ -143,6 +144,28 @@ describe('a MongoDB that cannot be read', () => {
     const error = await mongo.read().catch((reason) => reason)
     expect([error.code, error.message]).toEqual(['SOURCE_FAILED', expect.not.stringContaining('s3cret')])
     await mongo.close()
+  })
+
+  test('as its name server answers too late: whoever has gone by then leaves no connection', async () => {
+    const { promise: late, resolve: answer } = Promise.withResolvers<void>()
+    const servers = [{ name: 'a.mongo.localhost', port: Number(new URL(double.uri).port), priority: 0, weight: 0 }]
+    using _resolve = vi.spyOn(dns.promises, 'resolve').mockImplementation((async (_: string, type: string) => {
+      if (type !== 'SRV') throw Object.assign(new Error('no such record'), { code: 'ENODATA' })
+      await late
+      return servers
+    }) as never)
+    using _lookup = vi
+      .spyOn(dns, 'lookup')
+      .mockImplementation(((...[_, { all }, done]: [string, { all?: boolean }, (...found: unknown[]) => void]) =>
+        done(null, ...(all ? [[{ address: '127.0.0.1', family: 4 }]] : ['127.0.0.1', 4]))) as never)
+    const mongo = createMongo({ ...settings, uri: 'mongodb+srv://cluster.mongo.localhost/?tls=false' }, { timeout: 200 })
+    const error = await mongo.read().catch((reason) => reason)
+    await mongo.close()
+    const connected = double.asked('ismaster')
+    answer()
+    await connected
+    await double.left()
+    expect(error.message).toBe('MongoDB at cluster.mongo.localhost cannot be read: it did not answer within 200 ms')
   })
 
   test('as it is closed meanwhile: nobody waits for the rest', async () => {
