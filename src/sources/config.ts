@@ -25,7 +25,7 @@ export function parseConfig(text: string, { file, env }: { file: string; env: En
 
 /** Text goes first: only where it will not do, a variable that stands alone may give a number or a boolean. */
 function checked({ raw }: ConfigText, env: Environment) {
-  const check = (value: unknown) => configSchema.safeParse(dropUnsetSources(value))
+  const check = (value: unknown) => configSchema.safeParse(settleMongodb(value, env))
   const result = check(substitute(raw, env))
   if (result.success) return result
   const refused = new Set(result.error.issues.map(({ path }) => pathText(path)))
@@ -56,11 +56,12 @@ export function idsOf({ id, replicas }: { id: string; replicas?: number | undefi
   return replicas === undefined ? [id] : Array.from({ length: replicas }, (_, index) => `${id}-${index + 1}`)
 }
 
-function dropUnsetSources(value: unknown): unknown {
+/** What has no address of its own is about that of MONGODB_URI, and without that about nothing. */
+function settleMongodb(value: unknown, env: Environment): unknown {
   if (!isRecord(value) || !isRecord(value.sources) || !isRecord(value.sources.mongodb)) return value
-  if (value.sources.mongodb.uri !== undefined) return value
-  const { mongodb: _, ...sources } = value.sources
-  return { ...value, sources }
+  const { mongodb, ...sources } = value.sources
+  const { uri = env.MONGODB_URI?.trim() || undefined } = mongodb
+  return { ...value, sources: uri === undefined ? sources : { ...sources, mongodb: { ...mongodb, uri } } }
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

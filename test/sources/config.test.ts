@@ -149,6 +149,15 @@ test('puts environment variables in, and leaves a source out whose variable is u
   expect(parse(text).sources).toEqual({})
 })
 
+test('what a config says of MongoDB holds for the address of MONGODB_URI, too', () => {
+  const env = { MONGODB_URI: 'mongodb://x' }
+  const settings = { uri: 'mongodb://x', database: 'shop', collection: 'staff', team: 'own' }
+  for (const uri of ['', `uri: \${OTHER}, `]) {
+    const text = `${minimal}sources:\n  mongodb: { ${uri}database: shop, collection: staff, team: own }\n`
+    expect([parse(text, env).sources, parse(text).sources]).toEqual([{ mongodb: settings }, {}])
+  }
+})
+
 test('shows no login of an address that stands where it does not belong', () => {
   const [fault] = faultsOf(`${minimal}sources:\n  mongodb: "mongodb://me:p@ss@host/x"\n`)
   expect(fault).toBe('troupe.yaml:6:12: sources.mongodb: found "mongodb://…@host/x", expected object')
