@@ -1,4 +1,5 @@
-import { readFile, rename, writeFile } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
+import { readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as z from 'zod'
 import type { AgentSpec } from '../core/agent.ts'
@@ -38,23 +39,27 @@ export type Versions = {
 export async function openVersions(folder: string): Promise<Versions> {
   const path = join(folder, 'last-good.json')
   const known = new Map<string, Record>(Object.entries(await read(path)))
+  const own = new Set<string>()
   let writing: Promise<void> = Promise.resolve()
   let isDirty = false
 
   function set(id: string, record: Record): void {
     known.set(id, record)
+    own.add(id)
     if (isDirty) return
     isDirty = true
     writing = writing.then(write)
   }
 
-  /** Without it only the way back is lost, which is not worth ending anything for. */
+  /** Without it only the way back is lost, which is not worth ending anything for. Other processes may write of other agents. */
   async function write(): Promise<void> {
     isDirty = false
-    const text = `${JSON.stringify(Object.fromEntries(known), null, 2)}\n`
-    await writeFile(`${path}.new`, text, { mode: 0o600 })
-      .then(() => rename(`${path}.new`, path))
-      .catch(() => {})
+    const others = await read(path)
+    const text = `${JSON.stringify({ ...others, ...Object.fromEntries([...known].filter(([id]) => own.has(id))) }, null, 2)}\n`
+    const draft = `${path}.${randomUUID()}`
+    await writeFile(draft, text, { mode: 0o600 })
+      .then(() => rename(draft, path))
+      .catch(() => rm(draft, { force: true }).catch(() => {}))
   }
 
   function lastGood(id: string, wanted: string): AgentSpec | undefined {
