@@ -108,7 +108,10 @@ function hostedBackend({ url, key, databaseUrl }: Extract<StoreTarget, { kind: '
       const message = 'A hosted project offers no plain SQL: set DATABASE_URL to the connection string of its database, beside SUPABASE_URL'
       return Promise.reject(new ActorError('CONFIG_INVALID', message))
     }
-    opened ??= openPostgres(databaseUrl)
+    opened ??= openPostgres(databaseUrl).catch((error: unknown) => {
+      opened = undefined // it may be let in later
+      throw error
+    })
     return opened
   }
   return {
@@ -121,7 +124,7 @@ function hostedBackend({ url, key, databaseUrl }: Extract<StoreTarget, { kind: '
     schema: latestVersion(migrations),
     query: async (sql, options): Promise<QueryAnswer> => (await database()).query(sql, options),
     migrate: async () => requireMigrated(await (await database()).migrate(migrations)),
-    close: async () => (await opened)?.close(),
+    close: async () => (await opened?.catch(() => undefined))?.close(),
   }
 }
 
