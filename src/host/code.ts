@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { copyFile, mkdir, readdir, readFile, rename, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, readdir, readFile, readlink, rename, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises'
 import { dirname, extname, join, relative, resolve, sep } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { ActorError } from '../core/errors.ts'
@@ -36,13 +36,13 @@ export async function copyVersion(entry: string, { root, folder }: Options): Pro
   const target = join(folder, name)
   const sources = files.map(([path]) => join(root, path))
   const file = join(target, relative(root, resolve(entry)))
+  await linkProject(root, folder)
   if (await exists(target)) {
     for (const [path, content] of files) await mend(join(target, path), content)
     const now = new Date()
     await utimes(target, now, now) // the newest ones survive pruneVersions
     return { hash: name, file, sources }
   }
-  await linkProject(root, folder)
   const draft = join(folder, `.${name}-${randomUUID()}`)
   for (const [path, content] of files) await write(join(draft, path), content)
   await rename(draft, target).catch(async (error: NodeJS.ErrnoException) => {
@@ -163,9 +163,14 @@ async function linkProject(root: string, folder: string): Promise<void> {
   const draft = join(folder, `.package-${randomUUID()}`)
   await copyFile(join(root, 'package.json'), draft)
   await rename(draft, join(folder, 'package.json')) // whole or not at all: another process may be at it, too
-  for (const name of ['node_modules', 'src']) {
-    await symlink(join(root, name), join(folder, name)).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EEXIST') throw error
-    })
-  }
+  for (const name of ['node_modules', 'src']) await link(join(root, name), join(folder, name))
+}
+
+/** One that leads elsewhere is of a project that was elsewhere; what is no link is somebody's own. */
+async function link(target: string, path: string): Promise<void> {
+  const found = await readlink(path).catch(({ code }: NodeJS.ErrnoException) => (code === 'ENOENT' ? undefined : target))
+  if (found === target) return
+  const draft = join(dirname(path), `.link-${randomUUID()}`)
+  await symlink(target, draft)
+  await rename(draft, path)
 }

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
@@ -124,6 +124,21 @@ test('a copy outside of the project still finds troupe/actor and packages', asyn
     `console.log((await import(${JSON.stringify(file)})).found)`,
   ])
   expect(stdout.trim()).toBe('function object')
+})
+
+test('copies on a volume find the packages of the project that makes them, wherever it was before', async () => {
+  const same = { 'actors/scanner.ts': 'export default 1\n' }
+  await using before = await project({ 'package.json': '{}', ...same })
+  await using after = await project({ 'package.json': '{ "type": "module" }', ...same })
+  await using volume = await tempFolder()
+  const folder = join(volume.path, 'code')
+  for (const { root } of [before, after]) await copyVersion(join(root, 'actors/scanner.ts'), { root, folder })
+  const links = await Promise.all(['node_modules', 'src'].map((name) => readlink(join(folder, name))))
+  expect([...links, await readFile(join(folder, 'package.json'), 'utf8')]).toEqual([
+    join(after.root, 'node_modules'),
+    join(after.root, 'src'),
+    '{ "type": "module" }',
+  ])
 })
 
 test('processes that start at once on a folder outside of the project do not get into each other’s way', async () => {
