@@ -90,19 +90,20 @@ function describe(issue: z.core.$ZodIssue, raw: unknown, env: Environment = {}):
   return `${pathText(issue.path)}: found ${shown.slice(0, 80)}${given(issue, found, env)}, ${expectation(issue)}`
 }
 
-/** What a variable gave. It may be a secret where any text will do, but not where a number or one of some words is expected. */
-function given({ code }: z.core.$ZodIssue, found: unknown, env: Environment): string {
+/** What a variable gave. It may be a secret, but where a number or one of some words is expected: a key may stand for its whole section. */
+function given(issue: z.core.$ZodIssue, found: unknown, env: Environment): string {
   if (typeof found !== 'string') return ''
   const text = substitute(found, env)
   if (text === undefined) return ', which is not set'
   if (text === unveil(found)) return ''
-  const takesText = code === 'invalid_format' || code === 'custom'
-  return takesText ? '' : `, which gave ${withoutLogin(JSON.stringify(text)).slice(0, 80)}`
+  const takesText = issue.code === 'invalid_format' || issue.code === 'custom'
+  const takesMore = issue.code === 'invalid_type' && /^(object|record|array)$/.test(issue.expected)
+  return takesText || takesMore ? '' : `, which gave ${withoutLogin(JSON.stringify(text)).slice(0, 80)}`
 }
 
-/** An address that stands where it does not belong may have a password in it. */
-function withoutLogin(text: string): string {
-  return text.replace(/:\/\/[^"\s]*@/g, '://…@')
+/** An address that stands where it does not belong may have a password in it, of any signs. It ends with its JSON string. */
+function withoutLogin(json: string): string {
+  return json.replace(/:\/\/(?:\\.|[^"\\])*@/g, '://…@')
 }
 
 /** What to write instead of a setting that there is not. */

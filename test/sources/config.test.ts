@@ -161,6 +161,22 @@ test('what a config says of MongoDB holds for the address of MONGODB_URI, too', 
 test('shows no login of an address that stands where it does not belong', () => {
   const [fault] = faultsOf(`${minimal}sources:\n  mongodb: "mongodb://me:p@ss@host/x"\n`)
   expect(fault).toBe('troupe.yaml:6:12: sources.mongodb: found "mongodb://…@host/x", expected object')
+  const env = { URI: 'postgres://me:p"a ss@host/x' }
+  expect(faultsOf(`${minimal}store: { kind: \${URI} }\n`, env)).toEqual([
+    `troupe.yaml:5:16: store.kind: found "\${URI}", which gave "postgres://…@host/x", expected auto, hosted, postgres, embedded`,
+  ])
+})
+
+test('shows no key that stands for a whole section', () => {
+  const key = `\${KEY}`
+  const lines = [`llm: ${key}`, `http: { origins: { "https://x.example": ${key} } }`, `http: { origins: ${key} }`]
+  const texts = [...lines.map((line) => `${minimal}${line}\n`), `teams: ${key}\n`]
+  expect(texts.flatMap((text) => faultsOf(text, { KEY: 's3cret' }))).toEqual([
+    `troupe.yaml:5:6: llm: found "${key}", expected object`,
+    `troupe.yaml:5:41: http.origins.https://x.example: found "${key}", expected object`,
+    `troupe.yaml:5:18: http.origins: found "${key}", expected record`,
+    `troupe.yaml:1:8: teams: found "${key}", expected array`,
+  ])
 })
 
 test('a variable that is unset may have a default in the file', () => {
