@@ -17,8 +17,10 @@ function plainBson(value: object, type: unknown): unknown {
     case 'Decimal128':
     case 'Double':
     case 'Int32':
-    case 'Long':
       return Number(String(value))
+    case 'Long':
+      // Beyond that, a number would be another one: another market, or another document's id.
+      return Number.isSafeInteger(Number(String(value))) ? Number(String(value)) : String(value)
     case 'Binary':
       // Of these only a UUID has a text that people know it by.
       return 'toHexString' in value ? String(value) : value

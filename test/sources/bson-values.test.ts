@@ -16,3 +16,8 @@ test('numbers are numbers, ids and dates are texts, and what has no plain form s
     text: 'x',
   })
 })
+
+test('a whole number that is too large for a number is a text, and so is an id that is one', () => {
+  const large = [Long.fromString('9007199254740993'), Long.fromString('-9007199254740993'), Long.MAX_VALUE]
+  expect(plainValue(large)).toEqual(['9007199254740993', '-9007199254740993', '9223372036854775807'])
+})
