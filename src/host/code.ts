@@ -72,11 +72,19 @@ export async function pruneVersions(folder: string, { inUse, keep = 20 }: { inUs
   await keepNewest(folder, names, keep)
 }
 
-/** Removes all of these but the newest. */
+/** Removes all of these but the newest; another process may be at it, too. */
 export async function keepNewest(folder: string, names: readonly string[], keep: number): Promise<void> {
-  const aged = await Promise.all(names.map(async (name) => ({ name, at: (await stat(join(folder, name))).mtimeMs })))
+  const found = await Promise.all(names.map(async (name) => ({ name, at: await changedAt(join(folder, name)) })))
+  const aged = found.flatMap(({ name, at }) => (at === undefined ? [] : [{ name, at }]))
   const old = aged.sort((a, b) => b.at - a.at).slice(keep)
   await Promise.all(old.map(({ name }) => rm(join(folder, name), { recursive: true, force: true })))
+}
+
+async function changedAt(path: string): Promise<number | undefined> {
+  return await stat(path).then(
+    ({ mtimeMs }) => mtimeMs,
+    () => undefined,
+  )
 }
 
 /** The same error with the files that it is about: what to watch until one of them is put right, or comes. */

@@ -1,9 +1,9 @@
 import { execFile } from 'node:child_process'
-import { mkdir, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, readlink, rm, utimes, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
-import { copyVersion, pruneVersions } from '../../src/host/code.ts'
+import { copyVersion, keepNewest, pruneVersions } from '../../src/host/code.ts'
 import { tempFolder } from '../helpers.ts'
 
 const run = promisify(execFile)
@@ -46,6 +46,14 @@ test('names a version by its contents: a change of an import is another version,
 
   await pruneVersions(files.folder, { inUse: new Set([second.hash]), keep: 0 })
   expect(await readdir(files.folder)).toEqual([second.hash])
+})
+
+test('an old copy that another process has removed meanwhile is no trouble', async () => {
+  await using folder = await tempFolder()
+  for (const name of ['old', 'new']) await mkdir(join(folder.path, name))
+  await utimes(join(folder.path, 'old'), 1, 1)
+  await keepNewest(folder.path, ['old', 'gone', 'new'], 1)
+  expect(await readdir(folder.path)).toEqual(['new'])
 })
 
 test('copies the file of a task with what it imports, and a change of it is another version', async () => {
