@@ -12,6 +12,7 @@ export function watchFiles(onChange: () => void) {
   const watchers = new Map<string, Watched>()
   let names: ReadonlyMap<string, ReadonlySet<string> | 'any'> = new Map()
   let timer: NodeJS.Timeout | undefined
+  let isClosed = false
 
   function open(folder: string): void {
     try {
@@ -38,8 +39,9 @@ export function watchFiles(onChange: () => void) {
   }
 
   return {
-    /** Watches these files instead of those before, and whatever is in these folders. */
+    /** Watches these files instead of those before, and whatever is in these folders; nothing once it is closed. */
     set(files: readonly string[], folders: readonly string[] = []): void {
+      if (isClosed) return
       const byFolder = Map.groupBy(withLinks(files).map(watchable), (file) => dirname(file))
       const wanted = new Map<string, ReadonlySet<string> | 'any'>([
         ...[...byFolder].map(([folder, inIt]) => [folder, new Set(inIt.map((file) => basename(file)))] as const),
@@ -50,6 +52,7 @@ export function watchFiles(onChange: () => void) {
       for (const folder of wanted.keys()) if (!watchers.has(folder)) open(folder)
     },
     close(): void {
+      isClosed = true
       clearTimeout(timer)
       for (const folder of [...watchers.keys()]) close(folder)
     },

@@ -17,12 +17,17 @@ async function watched(prepare: (folder: string) => Promise<string[]>) {
   return {
     path: folder.path,
     /** Whether it tells of a change. */
-    async tells(change: () => Promise<unknown>): Promise<boolean> {
+    async tells(change: () => Promise<unknown>, within = 3_000): Promise<boolean> {
       const told = new Promise<true>((resolve) => {
         tell = () => resolve(true)
       })
       await change()
-      return Promise.race([told, new Promise<false>((resolve) => setTimeout(resolve, 3_000, false))])
+      return Promise.race([told, new Promise<false>((resolve) => setTimeout(resolve, within, false))])
+    },
+    /** As a reload does that ends after its team. */
+    close() {
+      watcher.close()
+      watcher.set(files)
     },
     async [Symbol.asyncDispose]() {
       watcher.close()
@@ -87,4 +92,13 @@ test('tells of a file whose folder was replaced, and of its changes after that',
   })
   const again = await files.tells(() => writeFile(join(files.path, 'lib/edge.ts'), 'five'))
   expect([moved, changed, removed, again]).toEqual([true, true, true, true])
+})
+
+test('once closed it watches nothing any more, also when a reload that was under way ends after that', async () => {
+  await using files = await watched(async (folder) => {
+    await writeFile(join(folder, 'team.yaml'), 'one')
+    return [join(folder, 'team.yaml')]
+  })
+  files.close()
+  expect(await files.tells(() => writeFile(join(files.path, 'team.yaml'), 'two'), 500)).toBe(false)
 })
