@@ -73,7 +73,8 @@ export function createGate({ concurrency, rate, line }: GateOptions): Gate {
     },
     leave() {
       active -= 1
-      advance()
+      // Not within it: of those that wait, each may be over as soon as it begins, and would begin the next one inside itself.
+      queueMicrotask(advance)
     },
     forget(one) {
       waiting.delete(one)
