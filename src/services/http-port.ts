@@ -109,5 +109,10 @@ function readAsked(frames: readonly unknown[], id: number, at: number, read: (te
   const isText = typeof method === 'string' && typeof origin === 'string' && typeof path === 'string' && typeof headers === 'string'
   const isBody = body === null || body === true || typeof body === 'string' || body instanceof Uint8Array
   if (!isText || !isBody || typeof limits !== 'object') throw new TypeError('A request that is none of ours')
-  return { id, method, origin, path, headers: read(headers), body, limits: limits as RequestLimits | null }
+  return { id, method, origin, path, headers: read(headers), body, limits: limits && readLimits(limits) }
+}
+
+/** These and nothing else: undici takes the origin and all the rest from the same object. */
+function readLimits({ headersTimeout, bodyTimeout }: { readonly headersTimeout?: unknown; readonly bodyTimeout?: unknown }): RequestLimits {
+  return { ...(typeof headersTimeout === 'number' && { headersTimeout }), ...(typeof bodyTimeout === 'number' && { bodyTimeout }) }
 }

@@ -1,4 +1,6 @@
+import { once } from 'node:events'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { toActor, toHost } from '../../src/core/http-wire.ts'
 import type { Got } from './actors/client.ts'
 import { type Client, openPool, type Pool } from './http-pool.ts'
 import { type HttpServer, startHttpServer } from './http-server.ts'
@@ -279,4 +281,21 @@ test('secrets are attached on the way, and are nowhere in the thread', async () 
   const { text } = await trusted.run<Got>('ask', { how: 'fetch', url: at('/echo'), headers: { Authorization: 'Bearer mine' } })
   const { rawHeaders } = JSON.parse(text)
   expect([rawHeaders.includes(`Bearer ${secret}`), rawHeaders.includes('Bearer mine')]).toEqual([true, false])
+})
+
+test('what else a thread says on its port leads a request and its secrets nowhere else', async () => {
+  const other = server.origin.replace('127.0.0.1', 'localhost')
+  await using own = openPool({ retries: 0, origins: { [server.origin]: { headers: { 'x-key': 'secret' } } } })
+  const port = own.pool.connect({ team: 'test', id: 'odd', origins: [server.origin], concurrency: 1 }, new Promise(() => {}))
+  port.postMessage([toHost.open.op, 1, 'GET', server.origin, '/echo', '', null, { origin: other, path: '/echo?other', method: 'POST' }])
+  const [[op, , status, , , body]] = await once(port, 'message')
+  const { method, search, rawHeaders } = JSON.parse(body)
+  expect([op, status, method, search, rawHeaders[rawHeaders.indexOf('host') + 1]]).toEqual([
+    toActor.whole.op,
+    200,
+    'GET',
+    '',
+    new URL(server.origin).host,
+  ])
+  port.close()
 })
