@@ -43,6 +43,12 @@ export function denial({ id, origins }: HttpRights, origin: string): ActorError 
   return new ActorError('ORIGIN_DENIED', message, { details: { origin } })
 }
 
+/** Behind one address there may be many sites: whoever names another one would reach that, and with the secrets of this one. */
+export function misnamed(origin: string): ActorError {
+  const message = `A request to ${origin} has a header host that names another one: leave it out, the address says it`
+  return new ActorError('ORIGIN_DENIED', message, { details: { origin } })
+}
+
 /** Lets what the host attaches take the place of what the actor says. */
 export function withSecrets(headers: RawHeaders, secrets: Readonly<Record<string, string>> | undefined): RawHeaders {
   if (!secrets) return headers

@@ -1,13 +1,13 @@
 import type { MessagePort } from 'node:worker_threads'
 import { ActorError } from '../core/errors.ts'
-import { createHeaderReader } from '../core/headers.ts'
+import { createHeaderReader, headerIn, pairs } from '../core/headers.ts'
 import { type Bytes, eachFrame, type RawHeaders, type RequestLimits, sizesOf, toHost } from '../core/http-wire.ts'
 import { isAllowed, originOf } from '../core/origin.ts'
 import { createSlots } from '../core/slots.ts'
 import { createSender } from '../worker/http-sender.ts'
 import { type Asked, type Dispatch, HostExchange, type How, type Route } from './http-exchange.ts'
 import { createGate } from './http-gate.ts'
-import { denial, type HttpRights, type HttpSettings } from './http-policy.ts'
+import { denial, type HttpRights, type HttpSettings, misnamed } from './http-policy.ts'
 import { createTraffic, type Traffic } from './http-traffic.ts'
 
 export type HttpPortOptions = {
@@ -71,6 +71,7 @@ export function serveHttpPort({ port, rights, settings, dispatch, onDenied, onTr
       onDenied(route.origin)
       return exchange.fail(denial(rights, route.origin))
     }
+    if (namesAnother(asked.headers, route.origin)) return exchange.fail(misnamed(route.origin))
     if (!gate.enter(exchange)) exchange.fail(new ActorError('HANDLER_FAILED', `${line} requests of "${rights.id}" wait already`))
   }
 
@@ -100,6 +101,13 @@ export function serveHttpPort({ port, rights, settings, dispatch, onDenied, onTr
   port.on('close', close)
   // It is the actor's thread that keeps it open.
   port.unref()
+}
+
+/** Whether a header host, which undici also asks for by TLS, is not that of the origin. */
+function namesAnother(headers: RawHeaders, origin: string): boolean {
+  if (headerIn(headers, 'host') === undefined) return false
+  const [scheme] = origin.split('://', 1)
+  return pairs(headers).some(([name, value]) => name.toLowerCase() === 'host' && originOf(`${scheme}://${value}`) !== origin)
 }
 
 /** Throws a TypeError for what our end in the actor's thread would not send. */

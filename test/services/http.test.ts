@@ -125,6 +125,14 @@ describe.each(['fetch', 'http'] as const)('by %s', (how) => {
   })
 })
 
+// The built-in fetch sends none.
+test.each(['http', 'request'] as const)('a header host leads to no other site behind the same address, by %s', async (how) => {
+  const { host } = new URL(server.origin)
+  const misnamed = { code: 'ORIGIN_DENIED', message: expect.stringContaining('a header host that names another one') }
+  expect(await fails(how, at('/echo'), { headers: { Host: 'evil.example' } })).toMatchObject(misnamed)
+  expect(await ask(how, '/echo', { headers: { Host: host } })).toMatchObject({ status: 200 })
+})
+
 test('limits of a request are kept by the host', async () => {
   const limits = { headersTimeout: 100 }
   expect(await fails('request', at('/silent?limits'), { limits })).toMatchObject({
