@@ -54,6 +54,9 @@ const routes: Record<string, Route> = {
   '/gzip': (_url, _request, response) => response.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync('squeezed '.repeat(1_000))),
   '/br': (_url, _request, response) =>
     response.writeHead(200, { 'content-encoding': 'br' }).end(brotliCompressSync('squeezed '.repeat(1_000))),
+  '/empty': (_url, _request, response) => response.writeHead(200, { 'content-encoding': 'gzip', 'content-length': '0' }).end(),
+  '/half': (_url, _request, response) =>
+    response.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync('squeezed '.repeat(1_000)).subarray(0, 40)),
   async '/bytes'(url, _request, response) {
     const chunk = Buffer.alloc(2 ** 16, 7)
     for (let left = Number(url.searchParams.get('n')); left > 0; left -= chunk.length) {

@@ -116,6 +116,10 @@ describe.each(['fetch', 'http'] as const)('by %s', (how) => {
     expect([(await ask(how, '/gzip')).text === whole, (await ask(how, '/br')).text === whole]).toEqual([true, true])
   })
 
+  test('an answer of nothing is nothing, however it is said to be compressed', async () => {
+    expect(await ask(how, '/empty')).toMatchObject({ status: 200, text: '' })
+  })
+
   test('a redirect to a forbidden origin leads nowhere', async () => {
     const narrow = await pool.client({ origins: [server.origin] })
     const url = at(`/redirect?to=${encodeURIComponent(`${server.odd}/garbage`)}`)
@@ -123,6 +127,10 @@ describe.each(['fetch', 'http'] as const)('by %s', (how) => {
     expect(await narrow.run('fails', { how, url })).toMatchObject(denied)
     expect(pool.events).toContainEqual({ name: 'http:denied', team: 'test', id: narrow.child.spec.id, origin: server.odd })
   })
+})
+
+test('half of a compressed answer is none', async () => {
+  expect(await fails('http', at('/half'))).toMatchObject({ message: 'unexpected end of file' })
 })
 
 // The built-in fetch sends none.
