@@ -55,6 +55,10 @@ export function createThreads({
 
   function open(limit: number): Thread {
     const thread = startThread({ shell, hard: limit, zombieAfter, log, onReaped: () => reap(thread) })
+    // Also one that nobody has taken yet: what is not counted must not be taken off.
+    void thread.ended.then(({ code }) => {
+      if (code === undefined) zombies += 1
+    })
     return thread
   }
 
@@ -78,7 +82,6 @@ export function createThreads({
     children.delete(child)
     standbys.refill()
     if (code !== undefined) return
-    zombies += 1
     emit({ name: 'thread:zombie', team, id, incarnation: child.incarnation, thread: thread.id, zombies })
   }
 

@@ -183,3 +183,16 @@ test('closing ends every thread, and nothing starts any more', async () => {
   expect([(await child.exited).exit, threads.stats()]).toEqual(['shutdown', { children: 0, standbys: [], zombies: 0 }])
   expect(() => launchIn(threads)(agent('b'), 1)).toThrow('closed')
 })
+
+test('a thread that stood by and does not end in time is counted until it does', async () => {
+  const threads = openThreads({ standbys: 1, zombieAfter: 0 })
+  const child = await up(threads, 'a')
+  const ids = [child.thread, (await standbysOf(threads))[0]?.thread]
+  const closed = threads.close()
+  // Their time is over before anybody can see that they have ended.
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50)
+  await closed
+  const reaped = await Promise.all(ids.map((id) => threads.journal.until((event) => event.name === 'thread:reaped' && event.thread === id)))
+  const counts = reaped.map((event) => 'zombies' in event && event.zombies).sort()
+  expect([counts, threads.stats().zombies]).toEqual([[0, 1], 0])
+})
