@@ -228,6 +228,7 @@ export async function openParts(options: PartsOptions): Promise<Parts> {
     unfit: () => unfit,
     async start() {
       await pruneVersions(settings.code, { inUse: hashesOf([...versions.files(), ...filesOf(running)], settings) })
+      if (closing !== undefined) return
       timer = setInterval(() => void retakeNow(), options.retake ?? Math.min(retakeEvery, leases.agents))
       hints.start()
       upkeep.start()

@@ -85,7 +85,8 @@ export function createTroupe(options: TroupeOptions): Troupe {
     watch(parts)
     if (stopping !== undefined) return
     await parts.start()
-    if (phase.kind === 'starting') phase = { kind: 'running', parts }
+    if (stopping !== undefined) return
+    phase = { kind: 'running', parts }
     stopTidying = startTidying()
     reloadEvery(interval)
   }

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { createUpkeep } from '../../src/host/upkeep.ts'
 import { type Ground, openGround, type TestTeam, teamOn } from './team.ts'
 
@@ -187,4 +187,17 @@ test('what nobody claims any more is ended by the upkeep', async () => {
     ['failed', 'lease_expired'],
     ['dead', 'unknown_address'],
   ])
+})
+
+test('a stop in the middle of a start leaves nothing that goes on', async () => {
+  const retake = 4_321
+  using intervals = vi.spyOn(globalThis, 'setInterval')
+  const early = teamOn(ground, [{ id: 'early', type: 'counter' }], { retake })
+  const started = early.start()
+  // It has what it needs, and is about to begin.
+  while (early.status().store.kind === 'unknown') await new Promise(setImmediate)
+  await early.stop({ grace: 1_000 })
+  await started
+  const left = intervals.mock.results.filter(({ value }, at) => intervals.mock.calls[at]?.[1] === retake && value.hasRef())
+  expect(left).toEqual([])
 })
