@@ -2,6 +2,7 @@ import { performance } from 'node:perf_hooks'
 import type { MemoryLimits } from '../core/agent.ts'
 import type { Reason } from '../core/ending.ts'
 import { countSilence, type Heap, heldBy, nextLook } from '../core/guard.ts'
+import { longestTimer } from '../core/longest-timer.ts'
 import type { Thread } from './thread.ts'
 
 /** What a guard wants to end a thread for. */
@@ -16,7 +17,7 @@ export function guardMemory(thread: Pick<Thread, 'heap'>, limits: MemoryLimits, 
   let timer = arm(limits.poll)
 
   function arm(delay: number): NodeJS.Timeout {
-    return setTimeout(() => void look(), delay)
+    return setTimeout(() => void look(), Math.min(delay, longestTimer))
   }
 
   async function look(): Promise<void> {
@@ -44,7 +45,7 @@ const looks = 5
 
 /** Notices when a thread's event loop is blocked: `for (;;)`, Atomics.wait, an endless regular expression. */
 export function guardLoop(thread: Thread, hangAfter: number, onBreach: OnBreach) {
-  const interval = hangAfter / looks
+  const interval = Math.min(hangAfter / looks, longestTimer)
   let silent = 0
   let isHeard = true
   let last = performance.now()

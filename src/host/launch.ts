@@ -3,6 +3,7 @@ import type { AgentSpec, Manifest } from '../core/agent.ts'
 import type { ExitRecord } from '../core/ending.ts'
 import { ActorError } from '../core/errors.ts'
 import type { Exit } from '../core/exit.ts'
+import { longestTimer } from '../core/longest-timer.ts'
 import type { Job } from '../core/message.ts'
 import { toErrorData } from '../worker/error-data.ts'
 import type { Child, ChildStats, Exited } from './child.ts'
@@ -208,13 +209,14 @@ export function createLauncher(options: LauncherOptions): Launcher {
       const { promise, resolve, reject } = Promise.withResolvers<void>()
       const watcher = { version, resolve, reject }
       watchers.set(id, [...(watchers.get(id) ?? []), watcher])
-      const timer = setTimeout(() => {
+      const giveUp = () => {
         watchers.set(
           id,
           (watchers.get(id) ?? []).filter((other) => other !== watcher),
         )
         reject(new ActorError('START_TIMEOUT', `"${id}" did not come up within ${limit} ms`, { details: { id, version } }))
-      }, limit).unref() // nobody waits for a start that was refused
+      }
+      const timer = setTimeout(giveUp, Math.min(limit, longestTimer)).unref() // nobody waits for a start that was refused
       return promise.finally(() => clearTimeout(timer))
     },
   }

@@ -2,6 +2,7 @@ import { performance } from 'node:perf_hooks'
 import type { Event } from '../core/events.ts'
 import type { Exit } from '../core/exit.ts'
 import { type History, standingOf } from '../core/history.ts'
+import { longestTimer } from '../core/longest-timer.ts'
 import type { ChildSpec, TeamSpec } from '../core/spec.ts'
 import type { Status } from '../core/status.ts'
 import type { Supervision } from '../core/supervision.ts'
@@ -198,7 +199,7 @@ export function createSupervisor<Spec extends ChildSpec>(options: SupervisorOpti
   return {
     start: () => request((to) => ({ kind: 'start', to })),
     async stop({ grace = Number.POSITIVE_INFINITY } = {}) {
-      const limit = Number.isFinite(grace) ? setTimeout(() => send({ kind: 'kill' }), grace) : undefined
+      const limit = Number.isFinite(grace) ? setTimeout(() => send({ kind: 'kill' }), Math.min(grace, longestTimer)) : undefined
       await request((to) => ({ kind: 'stop', to }))
       clearTimeout(limit)
     },

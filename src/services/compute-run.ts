@@ -1,5 +1,6 @@
 import type { Worker } from 'node:worker_threads'
 import type { ActorError } from '../core/errors.ts'
+import { longestTimer } from '../core/longest-timer.ts'
 import type { Answer } from '../worker/compute-task.ts'
 import { failure } from './compute-failure.ts'
 import type { Order } from './compute-order.ts'
@@ -55,7 +56,7 @@ export function openRun({ id, caller, order, until, discard }: RunOptions): Run 
 
   function allow(limit: number, reason: () => ActorError): void {
     clearTimeout(timer)
-    timer = setTimeout(() => kill(reason()), limit)
+    timer = setTimeout(() => kill(reason()), Math.min(limit, longestTimer))
   }
 
   const onAbort = () => kill(failure(order, 'aborted', 'was given up by its caller'))

@@ -75,6 +75,16 @@ test('an incarnation waits for the commits of those before it, also if one of th
   expect(log).toEqual(['claim a', 'committed a', 'claim a'])
 })
 
+test('whoever waits for a start that may take for months is told of it when it is up', async () => {
+  await using opened = openLauncher()
+  const { launcher, answer } = opened
+  const up = launcher.settled('a', '1', 100 * 86_400_000)
+  const { ready } = launcher.launch(agent('a'), 1)
+  await new Promise((resolve) => setTimeout(resolve, 5))
+  answer()
+  expect([await up.then(() => 'up'), await ready]).toEqual(['up', 'ready'])
+})
+
 test('only the start of its own counts against an incarnation that has to wait for the store', async () => {
   const journal = createJournal()
   const [back, held] = [Promise.withResolvers<void>(), Promise.withResolvers<never>()]
