@@ -146,7 +146,10 @@ export class HostExchange implements DispatchHandler {
   data(bytes: Bytes): void {
     const chunk = typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes
     this.route.counts.sent += chunk.length
-    if (this.#upload?.push(chunk) === false) this.fail(new Error('More of the body came than there was room for'))
+    if (this.#upload?.push(chunk) !== false) return
+    this.fail(new Error('More of the body came than there was room for'))
+    // Its body has ended by that: the server must not take what came for all of it.
+    this.#controller?.abort(gone())
   }
 
   /** The request's body has ended. */

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { toActor, toHost } from '../../src/core/http-wire.ts'
+import { httpLimits, toActor, toHost } from '../../src/core/http-wire.ts'
 import type { Got } from './actors/client.ts'
 import { type Client, openPool, type Pool } from './http-pool.ts'
 import { type HttpServer, startHttpServer } from './http-server.ts'
@@ -297,6 +297,16 @@ test('secrets are attached on the way, and are nowhere in the thread', async () 
   const { text } = await trusted.run<Got>('ask', { how: 'fetch', url: at('/echo'), headers: { Authorization: 'Bearer mine' } })
   const { rawHeaders } = JSON.parse(text)
   expect([rawHeaders.includes(`Bearer ${secret}`), rawHeaders.includes('Bearer mine')]).toEqual([true, false])
+})
+
+test('a body whose sender waits for nothing is cut off, and not taken for a whole one', async () => {
+  const port = pool.pool.connect({ team: 'test', id: 'odd', origins: ['*'], concurrency: 1 }, new Promise(() => {}))
+  const part = [toHost.data.op, 1, 'x'.repeat(1_000)]
+  port.postMessage([toHost.open.op, 1, 'POST', server.origin, '/upload?cut', '', true, null, ...part])
+  await server.started('/upload?cut')
+  port.postMessage(Array.from({ length: 3 * httpLimits.chunks }, () => part).flat())
+  await server.aborted('/upload?cut')
+  port.close()
 })
 
 test('what else a thread says on its port leads a request and its secrets nowhere else', async () => {
