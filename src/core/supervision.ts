@@ -26,9 +26,13 @@ export function recall(history: History, kept: ReadonlyMap<string, Supervision>)
   }
 }
 
-/** Reads what was kept. What another version of Troupe wrote may say other things: then nothing is held against the agent. */
-export function readSupervision(kept: Readonly<Record<string, unknown>> = {}): Supervision {
-  const restarts = Array.isArray(kept.restarts) ? kept.restarts.filter((at) => typeof at === 'number') : []
+/**
+ * Reads what was kept. What another version of Troupe wrote may say other things: then nothing is held against the agent. A restart
+ * that has yet to come was noted by a clock that was ahead: it would count until this one is there, and counts as one of now.
+ */
+export function readSupervision(kept: Readonly<Record<string, unknown>> = {}, now: number): Supervision {
+  const times = Array.isArray(kept.restarts) ? kept.restarts.filter((at) => typeof at === 'number') : []
+  const restarts = times.map((at) => Math.min(at, now))
   return isStanding(kept.standing) ? { standing: kept.standing, restarts } : { restarts }
 }
 

@@ -26,7 +26,9 @@ export function advance(draft: Draft): void {
 /** Gives a child that joins its place in the wave, unless it is paused, or was in quarantine when the process ended and still has to be. */
 export function enroll(draft: Draft, child: DraftChild): void {
   if (child.isHeld) return
-  const { exits, until } = standingOf(draft.history, child.spec)
+  const { exits, until: kept } = standingOf(draft.history, child.spec)
+  // It may have been noted by a clock that was ahead.
+  const until = typeof kept === 'number' ? Math.min(kept, draft.now + child.spec.quarantine.max) : kept
   if (until === undefined || (until !== null && until <= draft.now)) {
     if (until !== undefined) draft.history = unpark(draft.history, child.spec)
     child.todo = 'start'

@@ -12,7 +12,7 @@ import { createPauses } from './pauses.ts'
 import { requireDone } from './require-done.ts'
 import { createRoot, type Root } from './root.ts'
 import { createSerial } from './serial.ts'
-import type { ChildView } from './supervisor.ts'
+import { type ChildView, now } from './supervisor.ts'
 import type { Changes } from './troupe-types.ts'
 import type { Versions } from './versions.ts'
 
@@ -80,8 +80,9 @@ export function createRunning(options: RunningOptions): Running {
     instances: () => desired.instances,
     take: (specs) => take(specs, desired.stamp),
     onTaken({ id }, { supervision }) {
-      kept.set(id, readSupervision(supervision))
-      arrived.set(id, readSupervision(supervision))
+      const read = readSupervision(supervision, now())
+      kept.set(id, read)
+      arrived.set(id, read)
     },
     emit,
   })

@@ -82,7 +82,7 @@ export type Supervisor<Spec extends ChildSpec> = {
 type Of<Kind extends Effect['kind']> = Extract<Effect, { kind: Kind }>
 
 /** Wall-clock time that never goes back: what is saved has to mean something to the next process. */
-const now = () => performance.timeOrigin + performance.now()
+export const now = () => performance.timeOrigin + performance.now()
 
 /** Drives the supervisor of one team: its decisions are core's, here they meet threads and timers. */
 export function createSupervisor<Spec extends ChildSpec>(options: SupervisorOptions<Spec>): Supervisor<Spec> {

@@ -29,8 +29,12 @@ test('what was kept of an agent that comes back takes the place of what its team
 test('what was kept is read as it was, and anything else as nothing', () => {
   const kept = { standing, restarts: [1, 2] }
   const others = [undefined, {}, { standing: 'none', restarts: ['x'] }, { standing: { version: 1 }, restarts: 7 }]
-  expect([readSupervision(JSON.parse(JSON.stringify(kept))), ...others.map((one) => readSupervision(one))]).toEqual([
+  expect([readSupervision(JSON.parse(JSON.stringify(kept)), 2), ...others.map((one) => readSupervision(one, 2))]).toEqual([
     kept,
     ...others.map(() => ({ restarts: [] })),
   ])
+})
+
+test('a restart of a clock that was ahead counts as one of now', () => {
+  expect(readSupervision({ restarts: [1, 86_400_000] }, 10)).toEqual({ restarts: [1, 10] })
 })

@@ -326,6 +326,15 @@ describe('history', () => {
     expect(team.events.at(-1)).toMatchObject({ name: 'child:quarantined', exits: 6, until: 303_000 + 10 * minute })
   })
 
+  test('94 a quarantine that a clock set which was ahead lasts no longer than one may', () => {
+    const standing = { version: '1', exits: 5, quarantines: 1, until: 30 * 24 * 60 * minute }
+    const team = simulate(troupe('a'), { history: { restarts: [], children: { a: standing } } })
+    team.ask(start)
+    expect([team.list(), team.events.at(0)]).toEqual(['a quarantined', expect.objectContaining({ until: 60 * minute })])
+    team.run(60 * minute)
+    expect(team.list()).toBe('a running')
+  })
+
   test('94 a new version is not held to what an old one did, and a team that boots by a plan has the same memory', () => {
     const spec = troupe('a b')
     const before = started(spec)

@@ -136,7 +136,7 @@ test('what a team remembers is saved by team, and given back', async () => {
   let saved: Supervision = { restarts: [] }
   const parkable = { ...bazaar, children: agents('x', { team: 'bazaar', budget: 1 }) }
   const saveHistory = (_: string, history: History) => {
-    saved = readSupervision(JSON.parse(JSON.stringify(supervisionOf(history, 'x'))))
+    saved = readSupervision(JSON.parse(JSON.stringify(supervisionOf(history, 'x'))), Number.POSITIVE_INFINITY)
   }
   {
     await using root = await openRoot([trading, parkable], { saveHistory })
