@@ -5,12 +5,12 @@ import type { Inbox } from './http-inbox.ts'
 
 /** A response of ctx.http. */
 export type Answer = HttpResponse & {
-  /** Reads what nobody wants, so that the connection may be used again. */
-  dump(): Promise<unknown>
+  /** Ends the request, unless its answer is there to its end. */
+  drop(): void
 }
 
 type AnswerOptions = {
-  readonly inbox: Pick<Inbox, 'read' | 'collect'>
+  readonly inbox: Pick<Inbox, 'read' | 'collect' | 'drop'>
   readonly status: number
   readonly url: string
   /** Names and values in turn. */
@@ -72,8 +72,8 @@ class HttpAnswer implements Answer {
     return JSON.parse(await this.text())
   }
 
-  dump(): Promise<unknown> {
-    return this.#inbox.collect()
+  drop(): void {
+    this.#inbox.drop()
   }
 
   #start(): void {

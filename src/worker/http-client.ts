@@ -53,7 +53,8 @@ async function follow(client: HttpClientOptions, first: Hop, signal: AbortSignal
     if (!redirects.has(response.status)) return response
     const { location } = response.headers
     if (location === undefined) return response
-    await response.dump()
+    // Its body is for nobody, and may be long, or never end.
+    response.drop()
     if (hops === mostRedirects) throw new Error(`More than ${mostRedirects} redirects, the last to ${location}`)
     hop = nextHop(hop, new URL(location, hop.url), response.status)
   }

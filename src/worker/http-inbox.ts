@@ -103,6 +103,11 @@ export class Inbox implements HttpSink {
     return parts.length === 1 ? (parts[0] as Uint8Array) : Buffer.concat(parts)
   }
 
+  /** Nobody will read it. */
+  drop(): void {
+    if (!this.#end) this.#exchange?.abort(new Error('Nobody wants the body'))
+  }
+
   #more(): Promise<void> | undefined {
     this.#exchange?.resume()
     // What was held back has come by that.

@@ -50,6 +50,7 @@ const routes: Record<string, Route> = {
       .end('ok'),
   '/redirect': (url, _request, response) =>
     response.writeHead(Number(url.searchParams.get('status') ?? 302), { location: url.searchParams.get('to') ?? '/' }).end('moved'),
+  '/moving': (_url, _request, response) => response.writeHead(302, { location: '/echo' }).write('and so on'),
   '/loop': (_url, _request, response) => response.writeHead(302, { location: '/loop' }).end(),
   '/gzip': (_url, _request, response) => response.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync('squeezed '.repeat(1_000))),
   '/br': (_url, _request, response) =>

@@ -129,6 +129,11 @@ describe.each(['fetch', 'http'] as const)('by %s', (how) => {
   })
 })
 
+test('a redirect is followed whose own body does not end, and that is ended', async () => {
+  expect(await ask('http', '/moving')).toMatchObject({ status: 200, url: at('/echo') })
+  await server.aborted('/moving')
+})
+
 test('half of a compressed answer is none', async () => {
   expect(await fails('http', at('/half'))).toMatchObject({ message: 'unexpected end of file' })
 })
