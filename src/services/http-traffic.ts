@@ -28,8 +28,8 @@ export function createTraffic(report: (origin: string, traffic: Readonly<Traffic
     clearTimeout(timer)
     timer = undefined
     for (const [origin, traffic] of counts) {
-      const { requests, failed, aborted, denied } = traffic
-      if (requests + failed + aborted + denied > 0) report(origin, { ...traffic })
+      // Also of requests that were reported before, such as a stream that goes on.
+      if (Object.values(traffic).some((count) => count > 0)) report(origin, { ...traffic })
       Object.assign(traffic, none)
     }
   }

@@ -13,3 +13,16 @@ test('origins that an actor invents without end are counted together', () => {
     ['other origins', 1_500],
   ])
 })
+
+test('what still comes of a request that was reported is told with the next report', () => {
+  const reports: string[] = []
+  const traffic = createTraffic((origin, { requests, received }) => reports.push(`${origin} ${requests} ${received}`), 60_000)
+  const [stream, other] = [traffic.of('https://stream.example.com'), traffic.of('https://other.example.com')]
+  stream.requests += 1
+  traffic.flush()
+  stream.received += 1_000
+  other.requests += 1
+  traffic.flush()
+  traffic.flush()
+  expect(reports).toEqual(['https://stream.example.com 1 0', 'https://stream.example.com 0 1000', 'https://other.example.com 1 0'])
+})
