@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises'
 import { type Log, openLog } from '../host/log.ts'
 import { endProcess } from '../host/threads.ts'
 import { createTroupe } from '../host/troupe.ts'
@@ -90,10 +91,13 @@ async function end(troupe: Troupe, log: Log, code: ExitCode): Promise<void> {
   if (zombies > 0) endProcess(code, zombies)
 }
 
+/** Ms in which a thread that was killed has ended, or counts as one that cannot be. */
+const killPatience = 3_000
+
 /** SIGHUP: its terminal was closed. Node does not leave it ignored for nohup, so unheard it would end the process at once. */
 const endings = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
 
-/** The first signal drains and stops, the second one ends at once. */
+/** The first signal drains and stops, the second one kills, the third one waits for nothing. */
 function onSignals(troupe: Troupe, log: Log, onStop: () => void): () => void {
   let count = 0
   const listener = (): void => {
@@ -102,14 +106,21 @@ function onSignals(troupe: Troupe, log: Log, onStop: () => void): () => void {
       onStop()
       return void troupe.stop()
     }
-    troupe.kill()
-    log.flush()
-    endProcess(1, troupe.status().zombies)
+    if (count === 2) return void endNow(troupe, log)
+    process.kill(process.pid, 'SIGKILL')
   }
   for (const signal of endings) process.on(signal, listener)
   return () => {
     for (const signal of endings) process.off(signal, listener)
   }
+}
+
+/** As soon as its threads have ended, or it is known which cannot: process.exit would wait for one of those for ever. */
+async function endNow(troupe: Troupe, log: Log): Promise<void> {
+  troupe.kill()
+  await Promise.race([troupe.stop().catch(() => {}), setTimeout(killPatience)])
+  log.flush()
+  endProcess(1, troupe.status().zombies)
 }
 
 function printTeam(troupe: Troupe, screen: Screen): void {
