@@ -1,5 +1,5 @@
 import { createReadStream, existsSync, mkdirSync, writeFileSync } from 'node:fs'
-import { mkdir, rename, rm } from 'node:fs/promises'
+import { mkdir, rename, rm, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createZstdDecompress } from 'node:zlib'
 
@@ -10,7 +10,7 @@ export async function unpackDatabase(archive: string, folder: string): Promise<v
   if (existsSync(join(folder, 'PG_VERSION'))) return
   const fresh = `${folder}.new`
   await rm(fresh, { recursive: true, force: true })
-  await rm(folder, { recursive: true, force: true })
+  await removeEmpty(folder)
   await mkdir(fresh, { recursive: true, mode: 0o700 })
   for await (const { name, isFolder, bytes } of readTar(readArchive(archive))) {
     const path = join(fresh, name)
@@ -19,6 +19,14 @@ export async function unpackDatabase(archive: string, folder: string): Promise<v
     else writeFileSync(path, bytes, { mode: 0o600 })
   }
   await rename(fresh, folder)
+}
+
+/** What is in it may be the part of a database that somebody has brought back so far. */
+async function removeEmpty(folder: string): Promise<void> {
+  await rmdir(folder).catch(({ code }: NodeJS.ErrnoException) => {
+    if (code === 'ENOENT') return
+    throw new Error(`${folder} is no database, and not empty either: restore all of it, or move it out of the way`)
+  })
 }
 
 /** In pieces: 30 MB at once would stay with the process as memory that it once had. */
