@@ -18,7 +18,8 @@ export type HttpClientOptions = {
 
 const mostRedirects = 5
 const redirects = new Set([301, 302, 303, 307, 308])
-const plain: RawHeaders = Object.freeze(['accept-encoding', 'gzip, deflate, br', 'user-agent', 'troupe'])
+// Without deflate, of which servers have two that differ.
+const plain: RawHeaders = Object.freeze(['accept-encoding', 'gzip, br', 'user-agent', 'troupe'])
 
 /** Makes ctx.http straight on the pool's port: fetch would cost its thread 7 MB. */
 export function createHttpClient(client: HttpClientOptions): Http {
