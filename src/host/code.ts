@@ -1,8 +1,9 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { copyFile, mkdir, readdir, readFile, readlink, rename, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, readlink, rename, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises'
 import { dirname, extname, join, relative, resolve, sep } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { ActorError } from '../core/errors.ts'
+import { writeWhole } from './write-whole.ts'
 
 /** One version of an actor file: a copy of it and of everything it imports relatively, under a name made of their contents. */
 export type Version = {
@@ -44,7 +45,10 @@ export async function copyVersion(entry: string, { root, folder }: Options): Pro
     return { hash: name, file, sources }
   }
   const draft = join(folder, `.${name}-${randomUUID()}`)
-  for (const [path, content] of files) await write(join(draft, path), content)
+  for (const [path, content] of files) {
+    await mkdir(dirname(join(draft, path)), { recursive: true })
+    await writeFile(join(draft, path), content)
+  }
   await rename(draft, target).catch(async (error: NodeJS.ErrnoException) => {
     await rm(draft, { recursive: true, force: true })
     if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error // else another process was first
@@ -52,18 +56,12 @@ export async function copyVersion(entry: string, { root, folder }: Options): Pro
   return { hash: name, file, sources }
 }
 
-/** A copy may have been half removed when its process died, or half written when the power went. */
+/** Writes what is not there as it should be. A copy may have been half removed when its process died, or half written when the power went. */
 async function mend(path: string, content: Buffer): Promise<void> {
   const found = await readFile(path).catch(() => undefined)
   if (found?.equals(content)) return
-  const draft = `${path}.${randomUUID()}`
-  await write(draft, content)
-  await rename(draft, path) // whole or not at all: a thread may be loading it
-}
-
-async function write(path: string, content: Buffer): Promise<void> {
   await mkdir(dirname(path), { recursive: true })
-  await writeFile(path, content)
+  await writeWhole(path, content)
 }
 
 /** Removes the oldest copies, except those in use. */
@@ -168,9 +166,7 @@ async function exists(path: string): Promise<boolean> {
 async function linkProject(root: string, folder: string): Promise<void> {
   await mkdir(folder, { recursive: true })
   if (!relative(root, folder).startsWith('..')) return
-  const draft = join(folder, `.package-${randomUUID()}`)
-  await copyFile(join(root, 'package.json'), draft)
-  await rename(draft, join(folder, 'package.json')) // whole or not at all: another process may be at it, too
+  await mend(join(folder, 'package.json'), await readFile(join(root, 'package.json')))
   for (const name of ['node_modules', 'src']) await link(join(root, name), join(folder, name))
 }
 

@@ -1,9 +1,10 @@
-import { createHash, randomUUID } from 'node:crypto'
-import { mkdir, readdir, readFile, rename, utimes, writeFile } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
+import { mkdir, readdir, readFile, utimes } from 'node:fs/promises'
 import { join, posix } from 'node:path'
 import type { transform } from 'sucrase'
 import packageJson from '../../package.json' with { type: 'json' }
 import { keepNewest } from './code.ts'
+import { writeWhole } from './write-whole.ts'
 
 const source = join(import.meta.dirname, '..')
 const entry = 'worker/main.ts'
@@ -30,9 +31,7 @@ export async function writeShell(folder: string): Promise<string> {
   if (await isThere(path)) return path
   const { transform } = await import('sucrase')
   await mkdir(folder, { recursive: true })
-  const draft = join(folder, `.shell-${randomUUID()}`)
-  await writeFile(draft, joinFiles(files, transform))
-  await rename(draft, path) // whole or not at all: another process may be at it, too
+  await writeWhole(path, joinFiles(files, transform))
   await removeOld(folder)
   return path
 }

@@ -1,8 +1,8 @@
-import { randomUUID } from 'node:crypto'
-import { readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as z from 'zod'
 import type { AgentSpec } from '../core/agent.ts'
+import { writeWhole } from './write-whole.ts'
 
 /** What ran last and came up, what did so before it, and which of them stands in for a version that people went back from. */
 type Record = { readonly good?: AgentSpec | undefined; readonly before?: AgentSpec | undefined; readonly pinned?: Pin | undefined }
@@ -56,10 +56,7 @@ export async function openVersions(folder: string): Promise<Versions> {
     isDirty = false
     const others = await read(path)
     const text = `${JSON.stringify({ ...others, ...Object.fromEntries([...known].filter(([id]) => own.has(id))) }, null, 2)}\n`
-    const draft = `${path}.${randomUUID()}`
-    await writeFile(draft, text, { mode: 0o600 })
-      .then(() => rename(draft, path))
-      .catch(() => rm(draft, { force: true }).catch(() => {}))
+    await writeWhole(path, text, { mode: 0o600 }).catch(() => {})
   }
 
   function lastGood(id: string, wanted: string): AgentSpec | undefined {
