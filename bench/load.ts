@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Sql } from 'postgres'
-import { messageId } from '../src/core/message-id.ts'
 import type { Store } from '../src/store/store.ts'
+import { newMessageId } from '../src/worker/keys.ts'
 
 /** Calls a function of the schema that takes one batch. */
 export type Call = <Answer>(name: string, batch: unknown) => Promise<Answer>
@@ -116,7 +116,7 @@ export async function openTeam(call: Call, notes: number): Promise<(turns: numbe
   const stamps = Object.fromEntries(taken.agents.map(({ agent_id, lease_token }) => [agent_id, lease_token]))
   const versions = new Map(taken.agents.map(({ agent_id, state }) => [agent_id, state?.version ?? 0]))
   const note = (from_agent: string, to: number) => ({
-    id: messageId(randomUUID(), Date.now()),
+    id: newMessageId(),
     from_agent,
     to_agent: names[to % names.length],
     type: 'note',

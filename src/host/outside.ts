@@ -1,9 +1,8 @@
-import { randomUUID } from 'node:crypto'
 import { ActorError } from '../core/errors.ts'
-import { messageId } from '../core/message-id.ts'
 import type { SendVerdict } from '../store/functions/messages.ts'
 import { fromErrorData } from '../worker/error-data.ts'
 import { toJson } from '../worker/json.ts'
+import { newMessageId } from '../worker/keys.ts'
 import { makeMessage } from '../worker/outgoing.ts'
 import type { Asks } from './asks.ts'
 import type { Outbox } from './outbox.ts'
@@ -22,7 +21,7 @@ export async function sendOver(send: Outbox['send'], said: Said, options: SendOp
   return sentOf(id, await send({ ...wireMessage(message), id, from_agent: options.from ?? nobody }))
 }
 
-function compose({ to, type, body }: Said, { id = messageId(randomUUID(), Date.now()), from: _, ...options }: SendOptions) {
+function compose({ to, type, body }: Said, { id = newMessageId(), from: _, ...options }: SendOptions) {
   return makeMessage({ by: 'the message', id, to, type, body: toJson(body, 'The body') }, options)
 }
 

@@ -3,13 +3,13 @@ import type * as z from 'zod'
 import type { AgentSpec } from '../core/agent.ts'
 import type { ErrorData, NewJob, TimerChange } from '../core/frames.ts'
 import type { Delivery, Job, JsonText, Message, Outgoing } from '../core/message.ts'
-import { messageId } from '../core/message-id.ts'
 import { storable } from '../core/storable.ts'
 import type { TurnCommit } from '../core/turn-state.ts'
 import type { Caller } from '../services/service.ts'
 import type { ClaimedJob, newJob } from '../store/functions/jobs.ts'
 import type { OutgoingMessage, WaitingMessage } from '../store/functions/messages.ts'
 import type { Turn } from '../store/functions/turns.ts'
+import { newMessageId } from '../worker/keys.ts'
 
 /** What the store wants to know of a turn. Ids that the actor did not give are given here: only what has one can be repeated. */
 export function wireTurn(record: TurnCommit, { agent, token }: { readonly agent: string; readonly token: number }): Turn {
@@ -54,7 +54,7 @@ export function callerOf({ team, id: agent, type }: AgentSpec, delivery: Deliver
 /** Only who asked gets a reply. */
 function wireReply({ delivery, outcome, reply }: TurnCommit): Pick<Turn, 'reply'> {
   if (delivery?.kind !== 'message' || outcome !== 'done' || reply === undefined || !delivery.message.chain) return {}
-  return { reply: { id: messageId(randomUUID(), Date.now()), to_agent: delivery.message.from, body: reply } }
+  return { reply: { id: newMessageId(), to_agent: delivery.message.from, body: reply } }
 }
 
 /** A message as the store takes it. */

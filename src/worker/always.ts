@@ -1,11 +1,9 @@
-import { randomUUID } from 'node:crypto'
 import type { Context } from '../actor.ts'
 import { ActorError } from '../core/errors.ts'
-import { messageId } from '../core/message-id.ts'
 import { longestReason, storable } from '../core/storable.ts'
 import { checkWord } from './checks.ts'
 import { toJson } from './json.ts'
-import { uuidOf } from './keys.ts'
+import { newMessageId, uuidOf } from './keys.ts'
 import { makeMessage } from './outgoing.ts'
 import type { Resident } from './turn.ts'
 
@@ -24,7 +22,7 @@ export function createAlways({ id, args, log, send, calls }: Pick<Resident, 'id'
       send({ kind: 'status', actor: id, status, ...(reason !== undefined && { reason: storable(String(reason), longestReason) }) })
     },
     async post({ to = id, type, body, ...options }, { id: name } = {}) {
-      const uuid = name === undefined ? messageId(randomUUID(), Date.now()) : uuidOf([id, 'post', name])
+      const uuid = name === undefined ? newMessageId() : uuidOf([id, 'post', name])
       await calls.post(makeMessage({ by: 'ctx.post', id: uuid, to, type, body: toJson(body, 'body') }, options))
     },
   }

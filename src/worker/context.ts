@@ -2,12 +2,11 @@ import { randomUUID } from 'node:crypto'
 import type { Context, Row, SendOptions } from '../actor.ts'
 import { ActorError } from '../core/errors.ts'
 import type { HostFrame } from '../core/frames.ts'
-import { messageId } from '../core/message-id.ts'
 import { checkName, checkNumber } from './checks.ts'
 import { createComputeClient } from './compute.ts'
 import { Ending } from './ending.ts'
 import { toJson } from './json.ts'
-import { createKeys, type Keys, uuidOf } from './keys.ts'
+import { createKeys, type Keys, newMessageId, uuidOf } from './keys.ts'
 import { createLlmClient } from './llm.ts'
 import { makeJob, makeMessage } from './outgoing.ts'
 import { answered, createSteps, request } from './requests.ts'
@@ -204,9 +203,7 @@ function sending(actor: Resident, turn: Turn, keys: Keys): Pick<Context, 'tell' 
   function tell(to: string, type: string, body?: unknown, options: SendOptions & { readonly now?: boolean | undefined } = {}) {
     if (options.now) return tellNow(to, type, body, options)
     assertOpen(turn, 'ctx.tell')
-    turn.collected.messages.push(
-      makeMessage({ by: 'ctx.tell', id: messageId(randomUUID(), Date.now()), to, type, body: toJson(body, 'body') }, options),
-    )
+    turn.collected.messages.push(makeMessage({ by: 'ctx.tell', id: newMessageId(), to, type, body: toJson(body, 'body') }, options))
     return undefined
   }
 
@@ -214,7 +211,7 @@ function sending(actor: Resident, turn: Turn, keys: Keys): Pick<Context, 'tell' 
     tell: tell as Context['tell'],
     broadcast(subject, body, options) {
       assertOpen(turn, 'ctx.broadcast')
-      const said = { by: 'ctx.broadcast', id: messageId(randomUUID(), Date.now()), to: null, type: subject, body: toJson(body, 'body') }
+      const said = { by: 'ctx.broadcast', id: newMessageId(), to: null, type: subject, body: toJson(body, 'body') }
       turn.collected.messages.push(makeMessage(said, options))
     },
     async ask(to, type, given, { timeout = askTimeout } = {}) {

@@ -1,4 +1,5 @@
-import { hash } from 'node:crypto'
+import { hash, randomUUID } from 'node:crypto'
+import { messageId } from '../core/message-id.ts'
 
 /** Makes the keys of one turn's requests: the same run makes the same keys, another path makes others. */
 export type Keys = {
@@ -20,6 +21,11 @@ export function createKeys(agent: string, delivery: string): Keys {
     },
     id: (name) => uuidOf([agent, delivery, name]),
   }
+}
+
+/** The id of a message that is made now, and is another one each time. */
+export function newMessageId(): string {
+  return messageId(randomUUID(), Date.now())
 }
 
 /** A version 8 uuid (RFC 9562) that is always the same for these parts, none of which contains NUL. */

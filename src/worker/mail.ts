@@ -1,7 +1,5 @@
-import { randomUUID } from 'node:crypto'
 import type { Context, SendOptions } from '../actor.ts'
 import type { ErrorData, HostFrame, ThreadFrame } from '../core/frames.ts'
-import { messageId } from '../core/message-id.ts'
 import { limitOf, type TurnLimits } from '../core/turn-limit.ts'
 import { type Abort, createAbort } from './abort.ts'
 import { refusals } from './always.ts'
@@ -9,6 +7,7 @@ import { endings } from './context.ts'
 import { toErrorData } from './error-data.ts'
 import { asActorError, handlerOf, parseBody, parseValue } from './handle.ts'
 import { toJson } from './json.ts'
+import { newMessageId } from './keys.ts'
 import { inTime } from './mail-limit.ts'
 import { makeMessage } from './outgoing.ts'
 import { freezeTop } from './state.ts'
@@ -97,9 +96,7 @@ type Current = { readonly from: () => string | null; readonly abort: () => Abort
 function createMailContext(actor: Resident, current: Current): Context {
   /** Leaves at once: there is no commit to wait for. */
   function send(by: string, to: string | null, type: string, body: unknown, options?: SendOptions): Promise<void> {
-    return actor.calls
-      .post(makeMessage({ by, id: messageId(randomUUID(), Date.now()), to, type, body: toJson(body, 'body') }, options))
-      .then(() => undefined)
+    return actor.calls.post(makeMessage({ by, id: newMessageId(), to, type, body: toJson(body, 'body') }, options)).then(() => undefined)
   }
   const lost = (error: unknown) => actor.log.error('A message from a mailbox with durability: async was lost', { err: error })
   const given = {
