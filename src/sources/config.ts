@@ -1,6 +1,7 @@
 import type * as z from 'zod'
 import { nearest } from '../core/nearest.ts'
 import { type ConfigText, invalid, type Path, readConfigText } from './config-text.ts'
+import { mongodbUriOf } from './environment.ts'
 import { type Config, configSchema } from './schema.ts'
 import { settingsAt } from './settings-at.ts'
 import { type Environment, substitute, unveil } from './variables.ts'
@@ -60,7 +61,7 @@ export function idsOf({ id, replicas }: { id: string; replicas?: number | undefi
 function settleMongodb(value: unknown, env: Environment): unknown {
   if (!isRecord(value) || !isRecord(value.sources) || !isRecord(value.sources.mongodb)) return value
   const { mongodb, ...sources } = value.sources
-  const { uri = env.MONGODB_URI?.trim() || undefined } = mongodb
+  const { uri = mongodbUriOf(env) } = mongodb
   return { ...value, sources: uri === undefined ? sources : { ...sources, mongodb: { ...mongodb, uri } } }
 }
 

@@ -39,6 +39,11 @@ export function portOf(env: Environment): Port {
   return { port: chosen ?? defaultPort, isChosen: chosen !== undefined }
 }
 
+/** MONGODB_URI, the address of the MongoDB whose documents are read; undefined when there is none. */
+export function mongodbUriOf(env: Environment): string | undefined {
+  return env.MONGODB_URI?.trim() || undefined
+}
+
 /** Ms between two reloads, of AGENT_RELOAD_INTERVAL; CONFIG_INVALID when it is no interval. */
 export function reloadIntervalOf(env: Environment): number {
   return read(env, 'AGENT_RELOAD_INTERVAL', interval, 'seconds, or an interval like 300s, 5m or 1h, from 1s to 24h') ?? defaultReload

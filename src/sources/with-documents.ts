@@ -1,4 +1,5 @@
 import { ActorError } from '../core/errors.ts'
+import { mongodbUriOf } from './environment.ts'
 import { joinDocuments, type Reading } from './join-documents.ts'
 import { createMongo, type Mongo } from './mongo.ts'
 import { type Config, type MongodbSettings, mongodbSettings } from './schema.ts'
@@ -48,7 +49,7 @@ export function withDocuments(source: Source, env: Environment, open: (settings:
 }
 
 function settingsIn({ sources }: Config, env: Environment): MongodbSettings | undefined {
-  const uri = env.MONGODB_URI?.trim()
+  const uri = mongodbUriOf(env)
   return sources.mongodb ?? (uri ? mongodbSettings.parse({ uri }) : undefined)
 }
 
