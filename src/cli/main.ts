@@ -96,7 +96,7 @@ function parse(name: string, { options, words = 0 }: Command, args: readonly str
     const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true })
     const extra = positionals[words]
     if (extra !== undefined) throw new UsageError(`${name}: ${JSON.stringify(extra)} is one word too many`)
-    const [empty] = Object.keys(values).filter((key) => values[key] === '')
+    const empty = Object.keys(values).find((key) => values[key] === '')
     if (empty) throw new UsageError(`${name}: --${empty}: expected ${options[empty]?.value}, found "" (is a variable of the shell unset?)`)
     return { values: values as Record<string, string | boolean | undefined>, positionals }
   } catch (error) {

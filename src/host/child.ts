@@ -7,6 +7,7 @@ import type { Exit } from '../core/exit.ts'
 import type { HostFrame, ThreadFrame } from '../core/frames.ts'
 import type { Heap } from '../core/guard.ts'
 import type { JsonText } from '../core/message.ts'
+import type { TurnFrame } from '../worker/context.ts'
 import { fromErrorData } from '../worker/error-data.ts'
 import { guardLoop, guardMemory } from './guards.ts'
 import type { Thread } from './thread.ts'
@@ -142,16 +143,14 @@ function startError(id: string, detail: string, reason: Reason | undefined): Act
   return error instanceof ActorError ? error : new ActorError('START_FAILED', `"${id}" did not start: ${detail}`)
 }
 
-type Begun = Extract<HostFrame, { kind: 'turn' }>
-
 /** Keeps the last turns, for people who ask why a thread has died. */
 function recordTurns() {
   const kept = new Map<number, TurnRecord>()
   /** Handed to the thread behind a turn that runs. */
-  let waiting: Begun[] = []
+  let waiting: TurnFrame[] = []
   let count = 0
 
-  function begin({ turn, source, id, type }: Begun): void {
+  function begin({ turn, source, id, type }: TurnFrame): void {
     count += 1
     kept.set(turn, { source, id, type, outcome: 'running' })
     const [oldest] = kept.keys()
@@ -159,7 +158,7 @@ function recordTurns() {
   }
 
   return {
-    given(frame: Begun): void {
+    given(frame: TurnFrame): void {
       if (frame.after === undefined) begin(frame)
       else waiting.push(frame)
     },

@@ -17,6 +17,9 @@ export const systemClock: Clock = {
   },
 }
 
+/** Wall-clock ms that never go back: what is saved has to mean something to the next process. */
+export const wallNow = () => performance.timeOrigin + performance.now()
+
 /** One timer that can be set anew; the earlier of two times counts. */
 export function createAlarm(clock: Clock, onDue: () => void) {
   let due: { at: number; cancel: () => void } | undefined

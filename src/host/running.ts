@@ -5,6 +5,7 @@ import type { History } from '../core/history.ts'
 import type { Status } from '../core/status.ts'
 import { readSupervision, type Supervision, supervisionOf } from '../core/supervision.ts'
 import { changesOf } from './changes.ts'
+import { wallNow } from './clock.ts'
 import type { Desired, DesiredTeam } from './desired.ts'
 import { createHoldings, type Holdings, type Taken } from './holdings.ts'
 import type { Launcher } from './launch.ts'
@@ -12,7 +13,7 @@ import { createPauses } from './pauses.ts'
 import { requireDone } from './require-done.ts'
 import { createRoot, type Root } from './root.ts'
 import { createSerial } from './serial.ts'
-import { type ChildView, now } from './supervisor.ts'
+import type { ChildView } from './supervisor.ts'
 import type { Changes } from './troupe-types.ts'
 import type { Versions } from './versions.ts'
 
@@ -80,7 +81,7 @@ export function createRunning(options: RunningOptions): Running {
     instances: () => desired.instances,
     take: (specs) => take(specs, desired.stamp),
     onTaken({ id }, { supervision }) {
-      const read = readSupervision(supervision, now())
+      const read = readSupervision(supervision, wallNow())
       kept.set(id, read)
       arrived.set(id, read)
     },

@@ -1,4 +1,3 @@
-import { performance } from 'node:perf_hooks'
 import type { Event } from '../core/events.ts'
 import type { Exit } from '../core/exit.ts'
 import { type History, standingOf } from '../core/history.ts'
@@ -9,6 +8,7 @@ import type { Supervision } from '../core/supervision.ts'
 import { reduce } from '../core/supervisor.ts'
 import { createTeam, type Effect, type Input, type Result, type Team } from '../core/team.ts'
 import { createAlarms } from './alarms.ts'
+import { wallNow } from './clock.ts'
 
 /** One incarnation as its supervisor sees it. */
 export type Launched = {
@@ -81,9 +81,6 @@ export type Supervisor<Spec extends ChildSpec> = {
 
 type Of<Kind extends Effect['kind']> = Extract<Effect, { kind: Kind }>
 
-/** Wall-clock time that never goes back: what is saved has to mean something to the next process. */
-export const now = () => performance.timeOrigin + performance.now()
-
 /** Drives the supervisor of one team: its decisions are core's, here they meet threads and timers. */
 export function createSupervisor<Spec extends ChildSpec>(options: SupervisorOptions<Spec>): Supervisor<Spec> {
   const { launch, saveHistory, emit, onStep, random = Math.random, isHeld = () => false } = options
@@ -94,7 +91,7 @@ export function createSupervisor<Spec extends ChildSpec>(options: SupervisorOpti
   const launched = new Map<string, { readonly incarnation: number; readonly child: Launched }>()
   const waiting = new Map<string, (result: Result) => void>()
   let statuses = new Map<string, Pick<ChildView, 'status' | 'incarnation' | 'since'>>()
-  const alarms = createAlarms(now, (id, at) => send({ kind: 'fired', id, at }))
+  const alarms = createAlarms(wallNow, (id, at) => send({ kind: 'fired', id, at }))
   const ended = Promise.withResolvers<Exit>()
 
   /** Takes inputs one after the other, also those that come of what one makes the host do. */
@@ -111,7 +108,7 @@ export function createSupervisor<Spec extends ChildSpec>(options: SupervisorOpti
 
   function step(input: Input): void {
     const before = team.history
-    const next = reduce(team, input, { now: now(), random: random() })
+    const next = reduce(team, input, { now: wallNow(), random: random() })
     team = next.team
     noteStatuses()
     if (team.history !== before) saveHistory?.(team.history)
@@ -120,7 +117,7 @@ export function createSupervisor<Spec extends ChildSpec>(options: SupervisorOpti
   }
 
   function noteStatuses(): void {
-    const at = Math.round(now())
+    const at = Math.round(wallNow())
     const entries = team.children.map(({ spec: { id }, status, incarnation }) => {
       const noted = statuses.get(id)
       const isSame = noted?.status === status && noted.incarnation === incarnation
@@ -212,7 +209,7 @@ export function createSupervisor<Spec extends ChildSpec>(options: SupervisorOpti
     outdated: (id) => send({ kind: 'outdated', id }),
     which: () =>
       team.children.map((child) => {
-        const { since = Math.round(now()) } = statuses.get(child.spec.id) ?? {}
+        const { since = Math.round(wallNow()) } = statuses.get(child.spec.id) ?? {}
         return { ...viewOf(child), since, ...standingIn(team.history, child.spec) }
       }),
     get history() {
