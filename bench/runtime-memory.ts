@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
+import { collectGarbage } from '../src/worker/collect.ts'
 import { type Figure, say } from './report.ts'
 import { configOf, openDatabase, openStage } from './stage.ts'
 
@@ -51,7 +52,7 @@ async function memoryOf(type: string, name: string, max: number): Promise<Figure
 async function settledMemory(): Promise<number> {
   let last = Number.POSITIVE_INFINITY
   for (let steady = 0, nth = 0; steady < 3 && nth < 60; nth++) {
-    globalThis.gc?.()
+    collectGarbage()
     await setTimeout(500)
     const now = process.memoryUsage.rss()
     steady = Math.abs(now - last) < 2 ** 20 ? steady + 1 : 0

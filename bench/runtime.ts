@@ -51,7 +51,7 @@ export async function benchRuntime(options: Partial<Record<keyof typeof runtimeO
 /** Runs a part in a process of its own and gives what it found. */
 function runPart(part: Part, sizes: Sizes, env: NodeJS.ProcessEnv): Promise<Figure[]> {
   const { promise, resolve, reject } = Promise.withResolvers<Figure[]>()
-  const child = fork(entry, [part, JSON.stringify(sizes)], { env, execArgv: ['--expose-gc'] })
+  const child = fork(entry, [part, JSON.stringify(sizes)], { env })
   let figures: Figure[] | undefined
   child.on('message', (found: Figure[]) => {
     figures = found

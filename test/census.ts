@@ -1,6 +1,5 @@
 import { readdirSync, readlinkSync } from 'node:fs'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
+import { collectGarbage } from '../src/worker/collect.ts'
 
 /** What a process would leak: listeners, handles and ports, file descriptors, threads. */
 export type Census = { readonly listeners: number; readonly handles: number; readonly descriptors: number; readonly threads: number }
@@ -27,9 +26,7 @@ function isOfDatabase(descriptor: string): boolean {
 
 /** MB that the process holds, and that its main thread's heap holds once it has been cleared. */
 export function memory(): { readonly rss: number; readonly heap: number } {
-  setFlagsFromString('--expose-gc')
-  const collect = runInNewContext('gc') as () => void
-  collect()
+  collectGarbage()
   const { rss, heapUsed } = process.memoryUsage()
   return { rss: Math.round(rss / 2 ** 20), heap: Math.round(heapUsed / 2 ** 20) }
 }

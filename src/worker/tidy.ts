@@ -1,5 +1,5 @@
-import { getHeapStatistics, setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
+import { getHeapStatistics } from 'node:v8'
+import { collectGarbage } from './collect.ts'
 
 const defaults = { every: 30_000, growth: 6 * 2 ** 20 }
 
@@ -13,15 +13,9 @@ export function startTidying({ every, growth } = defaults): () => void {
   let least = 0
   const timer = setInterval(() => {
     if (getHeapStatistics().used_heap_size < least + growth) return
-    collect()
+    collectGarbage()
     least = getHeapStatistics().used_heap_size
   }, every)
   timer.unref()
   return () => clearInterval(timer)
-}
-
-/** What `global.gc` is with --expose-gc; a new context has it as soon as the flag is set. */
-function collect(): void {
-  setFlagsFromString('--expose-gc')
-  runInNewContext('gc')()
 }

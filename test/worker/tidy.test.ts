@@ -1,4 +1,6 @@
+import { runInNewContext } from 'node:vm'
 import { expect, test } from 'vitest'
+import { collectGarbage } from '../../src/worker/collect.ts'
 import { startTidying } from '../../src/worker/tidy.ts'
 
 test('what small turns have left is given back', async () => {
@@ -9,4 +11,9 @@ test('what small turns have left is given back', async () => {
   await expect.poll(() => process.memoryUsage().heapUsed).toBeLessThan(full - 8 * 2 ** 20)
   stop()
   expect(kept).toEqual([])
+})
+
+test('collecting leaves the flags of the process as they were', () => {
+  collectGarbage()
+  expect(runInNewContext('typeof gc')).toBe('undefined')
 })
