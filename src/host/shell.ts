@@ -61,7 +61,9 @@ function joinFiles(files: ReadonlyMap<string, string>, to: typeof transform): st
     if (text === undefined) throw new Error(`The shell of threads imports ${name}, which is not in src/${folders.join(' or src/')}`)
     const { code } = to(text, { transforms: ['typescript', 'imports'], disableESTransforms: true, preserveDynamicImport: true })
     const lazy = code.replace(/\brequire\(('node:[^']+')\)/g, 'lazily($1)')
-    const linked = lazy.replace(/\brequire\('(\.[^']+)'\)/g, (_, specifier: string) => link(posix.join(name, '..', specifier)))
+    const linked = lazy
+      .replace(/\brequire\('(\.[^']+)'\)/g, (_, specifier: string) => link(posix.join(name, '..', specifier)))
+      .replaceAll('import.meta.dirname', JSON.stringify(join(source, name, '..')))
     functions.set(name, linked)
   }
   const link = (name: string): string => {

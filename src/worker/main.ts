@@ -6,7 +6,11 @@ import { captureConsole } from './console.ts'
 import { createIncarnation } from './incarnation.ts'
 import { logLine } from './log.ts'
 import { createPort } from './port.ts'
+import { rehearse } from './rehearsal.ts'
 import { startTidying } from './tidy.ts'
+
+/** Ms in which a thread is needed at once, or not soon. */
+const leisure = 100
 
 /** The entry of an actor's thread. It hosts the actors it is told to load; today that is one. */
 function main(host: NonNullable<typeof parentPort>): void {
@@ -38,8 +42,14 @@ function main(host: NonNullable<typeof parentPort>): void {
   host.on('message', (frames: readonly HostFrame[]) => frames.forEach(receive))
   startTidying()
   port.send({ kind: 'up' })
-  // The next thread need not compile what this one has.
-  flushCompileCache()
+
+  async function prepare(): Promise<void> {
+    // Who has an actor by now was waited for, and has learnt its part.
+    if (actors.size === 0) await rehearse()
+    // The next thread need not compile what this one has; Node takes it once from each.
+    flushCompileCache()
+  }
+  setTimeout(() => void prepare(), leisure).unref()
 }
 
 if (parentPort) main(parentPort)
