@@ -16,6 +16,8 @@ export type JobStatus = (typeof jobStatuses)[number]
 type Verdict = { readonly job_id: string; readonly verdict: string }
 
 const most = 1_000
+/** Of so many people are told what they are. */
+const explained = 100
 
 /** The one job that the command line names by its id or the beginning of it; undefined when there is none. */
 export function findJob(store: Store, word: string): Promise<Job | undefined> {
@@ -71,7 +73,18 @@ export async function treatJobs(input: Input, treatment: Treatment): Promise<Exi
     const ids = options.all ? await idsIn(store, treatment.statuses, textFlag(options, 'type')) : given
     if (!(await isMeant(input, treatment, kind, ids.length))) return 1
     const verdicts = ids.length > 0 ? await treatment.treat(store, ids) : []
-    return report(input, treatment, kind, [...verdicts.map(({ job_id: id, verdict }) => ({ id, verdict })), ...missing])
+    return report(input, treatment, kind, [...(await withStatus(store, verdicts)), ...missing])
+  })
+}
+
+/** Says of those that could not be treated what they are. */
+async function withStatus(store: Store, verdicts: readonly Verdict[]): Promise<Outcome[]> {
+  const stale = verdicts.filter(({ verdict }) => verdict === 'stale').map(({ job_id }) => job_id)
+  const jobs = stale.length > 0 ? await store.read('agent_jobs', { id: { in: stale.slice(0, explained) } }) : []
+  const statuses = new Map(jobs.map(({ id, status }) => [id, status]))
+  return verdicts.map(({ job_id: id, verdict }) => {
+    const status = statuses.get(id)
+    return { id, verdict, ...(status !== undefined && { status, why: `it is ${status.replace('_', ' ')}` }) }
   })
 }
 

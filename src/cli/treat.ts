@@ -3,7 +3,7 @@ import { isConfirmed } from './confirm.ts'
 import { printJson } from './print.ts'
 
 /** What became of one thing that a command treated; further fields go to programs. */
-export type Outcome = { readonly id: string; readonly verdict: string }
+export type Outcome = { readonly id: string; readonly verdict: string; readonly why?: string }
 
 /** A kind of thing that commands treat by their ids, or all of them. */
 export interface Kind {
@@ -48,7 +48,7 @@ export function report<One extends Outcome>(
     const text = note(done)
     console.log(outcomes.length === 0 ? kind.none : `${counted(kind, done.length)} ${past}.`)
     if (text && done.length > 0) console.log(text)
-    for (const { id, verdict } of failed) console.error(`${id}: ${kind.reasons[verdict] ?? verdict}`)
+    for (const { id, verdict, why } of failed) console.error(`${id}: ${why ?? kind.reasons[verdict] ?? verdict}`)
   }
   return failed.length === 0 ? 0 : 1
 }

@@ -71,10 +71,13 @@ test('jobs are cancelled and tried again by the beginnings of their ids, as they
   const unknown = id.startsWith('0000') ? '1111' : '0000'
   const cancel = await project.ask('jobs', 'cancel', short, id)
   const retry = await project.run('jobs', 'retry', short, unknown)
+  await project.ask('db', 'query', `update agent_jobs set status = 'completed', completed_at = now() where id = '${id}'`)
+  const late = await project.run('jobs', 'cancel', short)
   const wrong = await project.run('jobs', 'retry', 'draw')
-  expect([cancel, retry, wrong]).toEqual([
+  expect([cancel, retry, late, wrong]).toEqual([
     { results: [{ id, verdict: 'ok' }] },
     { code: 1, out: '1 job will be tried again.\n', err: `${unknown}: no such job\n` },
+    { code: 1, out: '0 jobs cancelled.\n', err: `${id}: it is completed\n` },
     { code: 2, out: '', err: 'error expected an id, or 4 or more signs of its beginning, found "draw"\n' },
   ])
 })
