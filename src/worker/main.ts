@@ -26,14 +26,24 @@ function main(host: NonNullable<typeof parentPort>): void {
   })
   captureConsole((level, message) => port.log(logLine(level, owner(), message)))
 
+  async function prepare(): Promise<void> {
+    // Who has an actor by now was waited for, and has learnt its part.
+    if (actors.size === 0) await rehearse()
+    // The next thread need not compile what this one has.
+    flushCompileCache()
+  }
+  const prepareSoon = () => setTimeout(() => void prepare(), leisure).unref()
+
   function receive(frame: HostFrame): void {
     if (frame.kind === 'ping') return port.send({ kind: 'pong', at: frame.at })
     const id = frame.actor
-    if (frame.kind === 'load' && !actors.has(id))
+    if (frame.kind === 'load' && !actors.has(id)) {
       actors.set(
         id,
         createIncarnation(port, () => actors.delete(id)),
       )
+      prepareSoon()
+    }
     const actor = actors.get(id)
     if (actor) return actor.take(frame)
     if (frame.kind === 'stop') port.send({ kind: 'stopped', actor: id }) // it was refused, or has stopped before
@@ -42,14 +52,7 @@ function main(host: NonNullable<typeof parentPort>): void {
   host.on('message', (frames: readonly HostFrame[]) => frames.forEach(receive))
   startTidying()
   port.send({ kind: 'up' })
-
-  async function prepare(): Promise<void> {
-    // Who has an actor by now was waited for, and has learnt its part.
-    if (actors.size === 0) await rehearse()
-    // The next thread need not compile what this one has; Node takes it once from each.
-    flushCompileCache()
-  }
-  setTimeout(() => void prepare(), leisure).unref()
+  prepareSoon()
 }
 
 if (parentPort) main(parentPort)
