@@ -159,7 +159,8 @@ export function createLeases(options: LeasesOptions): Leases {
   function grant({ sync: asked, resolve }: Wish, answer: Heard | undefined): void {
     const { agent_id: agent, action } = asked
     if (action === 'take' && answer?.verdict === 'ok' && answer.lease_token !== undefined) {
-      held.set(agent, { token: answer.lease_token, reporter: undefined, supervision: undefined })
+      // What the next incarnation of an agent that is held already takes it for may not have been told yet.
+      held.set(agent, { token: answer.lease_token, reporter: undefined, supervision: held.get(agent)?.supervision })
     } else if (action !== 'take') held.delete(agent)
     resolve(answer)
   }

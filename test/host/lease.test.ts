@@ -226,3 +226,21 @@ test('what is to be remembered goes with the next heartbeat, until it has arrive
   await clock.pass(6_000)
   expect(remembered).toEqual([undefined, { exits: 1 }, { exits: 1 }, undefined])
 })
+
+test('what is to be remembered is so under the next token as well, if no heartbeat came between', async () => {
+  const remembered: unknown[] = []
+  const { clock, leases } = over(({ action, supervision }) => {
+    remembered.push([action, supervision])
+    return { verdict: 'ok' }
+  })
+  await taken(clock, leases.take([{ agent_id: 'a' }]))
+  leases.remember('a', { exits: 1 })
+  await taken(clock, leases.take([{ agent_id: 'a' }]))
+  await clock.pass(10_000)
+  expect(remembered).toEqual([
+    ['take', undefined],
+    ['take', undefined],
+    ['hold', { exits: 1 }],
+    ['hold', undefined],
+  ])
+})
