@@ -87,9 +87,10 @@ export function createLeases(options: LeasesOptions): Leases {
   }
 
   // A function, because the compiler does not see that wake may have been called in the meantime.
-  const isAgain = () => phase === 'again'
+  const isAgain = () => phase === 'again' || wishes.length > 0
 
   async function syncAll(): Promise<void> {
+    phase = 'syncing' // one call at a time: a hold beside the take of the same agent would come under its old token
     await undefined // what the same stretch of code wants goes together
     do {
       phase = 'syncing'

@@ -67,6 +67,13 @@ describe('leases', () => {
     ])
   })
 
+  test('what is wanted in one stretch of code goes in one call, beside those that are held', async () => {
+    const { clock, leases, said } = over()
+    await taken(clock, leases.take([{ agent_id: 'a' }]))
+    await taken(clock, Promise.all([leases.take([{ agent_id: 'a' }]), leases.take([{ agent_id: 'b' }])]))
+    expect(said()).toEqual(['0: a take', '0: a take, b take'])
+  })
+
   test('an agent is named once in a call: what else is wanted of it comes in the next', async () => {
     const { clock, leases, said } = over()
     const both = Promise.all([leases.take([{ agent_id: 'a' }]), leases.take([{ agent_id: 'a' }])])
