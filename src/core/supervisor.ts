@@ -120,7 +120,9 @@ function onFired(draft: Draft, child: DraftChild, at: number): void {
       return child.todo === 'start' ? cancelWait(draft, child) : startChild(draft, child)
     case 'quarantined':
       draft.history = unpark(draft.history, child.spec)
-      return startChild(draft, child)
+      // Others may be on their way down, or before it on their way up.
+      child.todo = 'start'
+      return cancelWait(draft, child)
     case 'stopped':
       return
   }

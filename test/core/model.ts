@@ -92,6 +92,7 @@ export class Model {
       const next = timed.sort((one, other) => one.due.at - other.due.at || one.due.order - other.due.order)[0]
       if (next === undefined) break
       this.now = next.due.at
+      if (next.is === 'parked') next.pending = true
       next.is = 'down'
       if (!next.pending) this.#begin(next, false)
       this.#settle()

@@ -283,6 +283,22 @@ describe('quarantine', () => {
     ])
   })
 
+  test('93 one whose quarantine ends in the middle of a round takes its place in it', () => {
+    const quarantine = { first: 250, max: 250 }
+    const team = started(troupe('a b d', { strategy: 'one_for_all' }, { budget: 2, quarantine }))
+    team.script('d', failing)
+    team.die('d')
+    team.run(200)
+    team.ev()
+    team.script('a', { startIn: 500 })
+    team.die('a')
+    team.run(800)
+    expect([team.timed(), team.list()]).toEqual([
+      '200 die a, 200 stop b, 900 start a, 900 start b, 900 start d',
+      'a running, b running, d running',
+    ])
+  })
+
   test('97 a message that crashes three incarnations is dead before its actor is parked', () => {
     const maxAttempts = 3
     const team = started(troupe('a'))
