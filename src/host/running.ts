@@ -62,6 +62,8 @@ export function createRunning(options: RunningOptions): Running {
   const { versions, launcher, take, saveSupervision, retire, onDown, onTaken, emit, onGiveUp } = options
   let { desired } = options
   const { config: started } = desired
+  /** A reload to an older copy of a file is a newer wish all the same: going by its age this process could not have its own agents. */
+  let { stamp } = desired
   /** As it was saved last. */
   const kept = new Map<string, Supervision>()
   /** What came with leases, for the supervisors of their agents. */
@@ -79,7 +81,7 @@ export function createRunning(options: RunningOptions): Running {
   const holdings = createHoldings({
     wanted: agents,
     instances: () => desired.instances,
-    take: (specs) => take(specs, desired.stamp),
+    take: (specs) => take(specs, stamp),
     onTaken({ id }, { supervision }) {
       const read = readSupervision(supervision, wallNow())
       kept.set(id, read)
@@ -141,6 +143,7 @@ export function createRunning(options: RunningOptions): Running {
     const changes = compare(next)
     const gone = holdings.ids().filter((id) => !next.teams.some(({ children }) => children.some((child) => child.id === id)))
     desired = next
+    stamp = Math.max(stamp, next.stamp)
     for (const id of [...applied]) if (!next.teams.some((team) => team.id === id)) applied.delete(id)
     await holdings.takeMissing()
     await apply()
@@ -176,7 +179,7 @@ export function createRunning(options: RunningOptions): Running {
     if (agents().some((spec) => spec.id === id)) return // it was wanted again in the meantime
     paused.end(id)
     holdings.drop(id)
-    await retire(id, desired.stamp)
+    await retire(id, stamp)
   }
 
   function specOf(id: string): AgentSpec {

@@ -20,7 +20,7 @@ function openRunning(options: Pick<Options, 'take'> & Partial<Options>) {
     return { begun: Promise.resolve(), ready: Promise.resolve('ready'), exited: exited.promise, stop: end, kill: end }
   }
   const running = createRunning({
-    desired: { teams: [teamOf([agent('a'), agent('b')])], instances: new Map(), stamp: 1 } as unknown as Desired,
+    desired: { teams: [teamOf([agent('a'), agent('b')])], instances: new Map(), stamp: 1, config: {} } as unknown as Desired,
     versions: { resolve: (spec: AgentSpec) => spec } as Versions,
     launcher: { launch } as unknown as Launcher,
     saveSupervision() {},
@@ -88,4 +88,25 @@ test('leases that arrive after the stop start nothing', async () => {
   free.resolve()
   await arranged
   expect([journal.events, running.which()]).toEqual([[], []])
+})
+
+test('a reload to an older copy of a file takes no agent from its own process', async () => {
+  let newest = 0
+  const { journal, running } = openRunning({
+    async take(specs, stamp) {
+      const isOlder = stamp < newest
+      newest = Math.max(newest, stamp)
+      return specs.map((): Taken => {
+        if (isOlder) return { verdict: 'older', holder: undefined, freeIn: undefined }
+        return { verdict: 'ok', token: 1, state: null, supervision: undefined }
+      })
+    },
+  })
+  await running.arrange()
+  await journal.untilEntry('start b 1')
+  const back = teamOf([agent('a'), agent('b'), agent('c')])
+  await running.change({ ...running.desired, teams: [back], stamp: 0 })
+  await journal.untilEntry('start c 1')
+  expect([running.holdings.ids(), running.holdings.refusal('c')]).toEqual([['a', 'b', 'c'], undefined])
+  await running.stop({ grace: 1_000 })
 })
