@@ -108,6 +108,8 @@ export function createHoldings({ wanted, instances, take, onTaken, emit }: Holdi
       return taken
     },
     async claim(spec) {
+      // It was given back, or lost, and its supervisor has yet to hear of that.
+      if (!held.has(spec.id)) return undefined
       const claim = held.get(spec.id)
       if (claim) {
         held.set(spec.id, undefined)

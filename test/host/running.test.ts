@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import type { AgentSpec } from '../../src/core/agent.ts'
+import type { Exit } from '../../src/core/exit.ts'
 import type { Supervision } from '../../src/core/supervision.ts'
 import type { Desired } from '../../src/host/desired.ts'
 import type { Taken } from '../../src/host/holdings.ts'
@@ -108,5 +109,41 @@ test('a reload to an older copy of a file takes no agent from its own process', 
   await running.change({ ...running.desired, teams: [back], stamp: 0 })
   await journal.untilEntry('start c 1')
   expect([running.holdings.ids(), running.holdings.refusal('c')]).toEqual([['a', 'b', 'c'], undefined])
+  await running.stop({ grace: 1_000 })
+})
+
+test('an agent that was given back is not taken again by the team that is still to stop', async () => {
+  const ofTeam = (id: string, child: string) => teamOf([agent(child, { team: id })], { id, intensity: { max: 9, within: 5_000 } })
+  const teams = [ofTeam('first', 'a'), ofTeam('last', 'b')]
+  const taken: string[] = []
+  const retired = Promise.withResolvers<void>()
+  const ends = new Map<string, PromiseWithResolvers<{ exit: Exit }>>()
+  const launch = (spec: AgentSpec, incarnation: number): Launched => {
+    const end = Promise.withResolvers<{ exit: Exit }>()
+    ends.set(spec.id, end)
+    const begin = async () => {
+      if (incarnation > 1) await retired.promise
+      return (await running.holdings.claim(spec)) ? ('ready' as const) : ('ignored' as const)
+    }
+    const kill = () => end.resolve({ exit: 'shutdown' })
+    // The last team takes its time.
+    return { begun: Promise.resolve(), ready: begin(), exited: end.promise, stop: () => spec.id === 'a' && kill(), kill }
+  }
+  const { journal, running } = openRunning({
+    desired: { teams, instances: new Map(), stamp: 1, config: {} } as unknown as Desired,
+    launcher: { launch, ended: async (id: string) => void (await ends.get(id)?.promise) } as unknown as Launcher,
+    async take(specs) {
+      taken.push(...specs.map(({ id }) => id))
+      return specs.map((): Taken => ({ verdict: 'ok', token: 1, state: null, supervision: undefined }))
+    },
+    retire: async () => retired.resolve(),
+  })
+  await running.arrange()
+  await running.up()
+  await running.change({ ...running.desired, teams: [] })
+  ends.get('a')?.resolve({ exit: 'crash' })
+  await journal.until((event) => event.name === 'child:ignored' || (event.name === 'child:started' && event.incarnation === 2))
+  expect([taken, running.holdings.ids()]).toEqual([['a', 'b'], ['b']])
+  ends.get('b')?.resolve({ exit: 'shutdown' })
   await running.stop({ grace: 1_000 })
 })
