@@ -93,8 +93,15 @@ function targetOf(path: string): string | undefined {
   }
 }
 
-/** Which folder it is that has this path now; undefined: none. With its age, as the number of one that is gone is soon another's. */
+/**
+ * Which folder it is that has this path now; undefined: none, or none that can be looked at. With its age, as the number of one that
+ * is gone is soon another's.
+ */
 function identityOf(folder: string): string | undefined {
-  const found = statSync(folder, { throwIfNoEntry: false })
-  return found && [found.dev, found.ino, found.birthtimeMs].join()
+  try {
+    const { dev, ino, birthtimeMs } = statSync(folder)
+    return [dev, ino, birthtimeMs].join()
+  } catch {
+    return undefined
+  }
 }

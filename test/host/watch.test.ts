@@ -1,3 +1,4 @@
+import { renameSync, symlinkSync } from 'node:fs'
 import { mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -101,4 +102,23 @@ test('once closed it watches nothing any more, also when a reload that was under
   })
   files.close()
   expect(await files.tells(() => writeFile(join(files.path, 'team.yaml'), 'two'), 500)).toBe(false)
+})
+
+test('outlives a folder that is replaced by a link to itself, and tells when it is there again', async () => {
+  await using files = await watched(async (folder) => {
+    await mkdir(join(folder, 'actors'))
+    await writeFile(join(folder, 'actors', 'a.ts'), 'one')
+    return [join(folder, 'actors', 'a.ts')]
+  })
+  const actors = join(files.path, 'actors')
+  const isToldOfLoop = await files.tells(async () => {
+    // In one go, so that what is told first finds the link.
+    renameSync(actors, join(files.path, 'old'))
+    symlinkSync('actors', actors)
+  })
+  const isToldOfReturn = await files.tells(async () => {
+    await rm(actors)
+    await rename(join(files.path, 'old'), actors)
+  })
+  expect([isToldOfLoop, isToldOfReturn]).toEqual([true, true])
 })
