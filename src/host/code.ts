@@ -45,14 +45,18 @@ export async function copyVersion(entry: string, { root, folder }: Options): Pro
     return { hash: name, file, sources }
   }
   const draft = join(folder, `.${name}-${randomUUID()}`)
-  for (const [path, content] of files) {
-    await mkdir(dirname(join(draft, path)), { recursive: true })
-    await writeFile(join(draft, path), content)
+  try {
+    for (const [path, content] of files) {
+      await mkdir(dirname(join(draft, path)), { recursive: true })
+      await writeFile(join(draft, path), content)
+    }
+    await rename(draft, target)
+  } catch (error) {
+    // On a full disk each reload would take what has become free since the last one.
+    await rm(draft, { recursive: true, force: true }).catch(() => {})
+    const { code } = error as NodeJS.ErrnoException
+    if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error // else another process was first
   }
-  await rename(draft, target).catch(async (error: NodeJS.ErrnoException) => {
-    await rm(draft, { recursive: true, force: true })
-    if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error // else another process was first
-  })
   return { hash: name, file, sources }
 }
 

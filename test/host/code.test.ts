@@ -56,6 +56,16 @@ test('an old copy that another process has removed meanwhile is no trouble', asy
   expect(await readdir(folder.path)).toEqual(['new'])
 })
 
+test('a copy that cannot be written, as on a full disk, leaves nothing behind', async () => {
+  const name = `actors/${'a'.repeat(150)}.ts`
+  await using files = await project({ [name]: scanner, 'actors/lib/edge.ts': 'export const edge = 1\n' })
+  // No path is longer than 4,096 bytes: there is room for the folder of the copy, but not for all of its files.
+  let { folder } = files
+  while (folder.length < 4_010) folder = join(folder, 'x'.repeat(Math.min(200, 4_010 - folder.length)))
+  await expect(copyVersion(join(files.root, name), { root: files.root, folder })).rejects.toThrow('ENAMETOOLONG')
+  expect(await readdir(folder)).toEqual([])
+})
+
 test('copies the file of a task with what it imports, and a change of it is another version', async () => {
   const task = "new URL('./lib/detect.ts#score', import.meta.url)"
   await using files = await project({
