@@ -1,4 +1,5 @@
 import type { Ended } from '../core/ending.ts'
+import { toErrorData } from '../worker/error-data.ts'
 import type { Thread } from './thread.ts'
 
 /** Threads that are started before anybody needs them: a restart then takes the time that loading the actor takes. */
@@ -15,7 +16,7 @@ export type StandbysOptions = {
   readonly count: number
   /** Gives none when there is no room for a thread that nobody needs yet. */
   readonly start: () => Thread | undefined
-  /** One ended that nobody had taken. */
+  /** One ended that nobody had taken, or could not even start. */
   readonly onLost: (ended: Ended) => void
 }
 
@@ -24,8 +25,18 @@ export function createStandbys({ count, start, onLost }: StandbysOptions): Stand
   let threads: Thread[] = []
   let isClosed = false
 
+  /** Who waits for a thread hears why there is none; here nobody does, and it must not end the process. */
+  function tryStart(): Thread | undefined {
+    try {
+      return start()
+    } catch (error) {
+      onLost({ code: undefined, error: toErrorData(error) })
+      return undefined
+    }
+  }
+
   function add(): boolean {
-    const thread = start()
+    const thread = tryStart()
     if (!thread) return false
     threads.push(thread)
     // One that ends by itself is not replaced before the next refill, so that a shell that cannot start does not keep us busy.
