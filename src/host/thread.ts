@@ -61,8 +61,9 @@ export function startThread({ shell = sources, hard, zombieAfter, log, onReaped 
 
   function take(frame: ThreadFrame): void {
     if (frame.kind === 'log') log(frame.lines)
+    else if (phase === 'givenUp') return
     else if (frame.kind === 'up') phase = 'up'
-    else if (phase !== 'givenUp') receiver?.(frame)
+    else receiver?.(frame)
   }
 
   function say(level: number, msg: string): void {
