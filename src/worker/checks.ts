@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { ActorError } from '../core/errors.ts'
 import { isStorable } from './json.ts'
 
@@ -21,7 +22,8 @@ export function checkWord(value: unknown, what: string, words: readonly string[]
   refuse(what, value, `one of ${words.join(', ')}`)
 }
 
-function refuse(what: string, value: unknown, expected: string): never {
-  const found = typeof value === 'string' ? JSON.stringify(value.slice(0, 80)) : String(value)
+/** Says the place, what was found there and what is expected. */
+export function refuse(what: string, value: unknown, expected: string): never {
+  const found = typeof value === 'string' ? JSON.stringify(value.slice(0, 80)) : inspect(value, { depth: 1 }).slice(0, 80)
   throw new ActorError('BODY_INVALID', `${what} is ${found}, expected ${expected}`)
 }

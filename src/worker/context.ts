@@ -9,6 +9,7 @@ import { toJson } from './json.ts'
 import { createKeys, type Keys, newMessageId, uuidOf } from './keys.ts'
 import { createLlmClient } from './llm.ts'
 import { makeJob, makeMessage } from './outgoing.ts'
+import { checkRead } from './read-checks.ts'
 import { answered, createSteps, request } from './requests.ts'
 import type { Draft } from './state.ts'
 import { createTimers } from './timers.ts'
@@ -246,6 +247,7 @@ function database(actor: Resident, turn: Turn, keys: Keys): Context['db'] {
     },
     async read(relation, filter = {}, options = {}) {
       check('ctx.db.read', relation)
+      checkRead(filter, options)
       const one = { kind: 'read', relation, filter: toJson(filter, 'filter'), options: toJson(options, 'options') } as const
       return answered(await request(actor, turn, 'ctx.db.read', one)) as readonly Row[]
     },

@@ -38,6 +38,14 @@ test('what leaves at once is asked for in order, and answers come back as values
   ])
 })
 
+test('a read with a filter that the store could not write is refused, and not asked for', async () => {
+  await using thread = await startThread(answerAll)
+  await thread.load(sample('lab'), { sql: ['v_active_jobs'] })
+  const message = "The filter.id of ctx.db.read is { in: 'x' }, expected a list of values for in"
+  expect(await thread.turn('readWrongly')).toMatchObject({ kind: 'threw', error: { code: 'BODY_INVALID', message } })
+  expect(thread.requests).toEqual([])
+})
+
 test('a repeated turn makes the same keys and ids; another body, delivery or agent makes others', async () => {
   await using thread = await startThread(answerAll)
   const requestsOf = async (note: string, id: string) => {

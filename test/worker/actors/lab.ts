@@ -66,6 +66,7 @@ export default defineActor({
       const rows = await ctx.db.read('v_active_jobs', { status: 'pending' }, { limit: 3 })
       return { answer, result, rows }
     },
+    readWrongly: (_body, ctx) => ctx.db.read('v_active_jobs', { id: { in: 'x' as unknown as [] } }),
     async asks(body, ctx) {
       return await Promise.all((body as string[]).map((to) => ctx.ask(to, 'price')))
     },
