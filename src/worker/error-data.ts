@@ -21,6 +21,13 @@ export function toErrorData(thrown: unknown, causes: number = limits.causes): Er
   }
 }
 
+/** What an error says, with what its cause says: of "fetch failed" alone nobody learns what to do. */
+export function messageOf(error: Error): string {
+  const { message, cause } = error
+  const why = cause instanceof Error ? cause.message : ''
+  return message.includes(why) ? message : `${message}: ${why}`
+}
+
 /** Turns data back into an error: an ActorError when its code is one of ours. */
 export function fromErrorData(data: ErrorData): Error {
   const options = data.cause ? { cause: fromErrorData(data.cause) } : {}

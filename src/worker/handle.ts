@@ -6,7 +6,7 @@ import { storable } from '../core/storable.ts'
 import type { Abort } from './abort.ts'
 import { createContext, type TurnFrame } from './context.ts'
 import { Ending } from './ending.ts'
-import { toErrorData } from './error-data.ts'
+import { messageOf, toErrorData } from './error-data.ts'
 import { toJson } from './json.ts'
 import { type Parsed, parse } from './schema.ts'
 import { closeTurn, leaveTurn, openTurn, type Resident } from './turn.ts'
@@ -89,7 +89,7 @@ function failure(thrown: unknown, name: string): Outcome {
 /** Gives what a handler threw a code of ours; what it was is the cause. */
 export function asActorError(thrown: unknown, name: string): ActorError {
   if (thrown instanceof ActorError) return thrown
-  const message = thrown instanceof Error ? thrown.message : `it threw ${shownAs(thrown)}, which is not an Error`
+  const message = thrown instanceof Error ? messageOf(thrown) : `it threw ${shownAs(thrown)}, which is not an Error`
   return new ActorError('HANDLER_FAILED', `The handler of ${name} failed: ${message}`, { cause: thrown })
 }
 

@@ -4,6 +4,7 @@ import type { Effects, HostFrame } from '../core/frames.ts'
 import type { Abort } from './abort.ts'
 import { createAlways, refusals } from './always.ts'
 import { createCalls } from './calls.ts'
+import { messageOf } from './error-data.ts'
 import { loadDefinition } from './load.ts'
 import { createLog } from './log.ts'
 import type { Port } from './port.ts'
@@ -82,7 +83,7 @@ export async function runInit(actor: Resident, abort: Abort): Promise<Effects> {
 
 /** Says what did not work, with the code of a failed start. */
 export function startError(what: string, cause: unknown): ActorError {
-  const message = cause instanceof Error ? cause.message : String(cause)
+  const message = cause instanceof Error ? messageOf(cause) : String(cause)
   return new ActorError('START_FAILED', `${what} failed: ${message}`, { cause })
 }
 

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { messageOf } from '../../src/worker/error-data.ts'
 import { sample, startThread } from './thread.ts'
 
 const uuid = expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f]{4}-[478][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
@@ -64,7 +65,7 @@ test('a handler that throws fails its turn, and nothing it collected is left', a
     error: {
       name: 'ActorError',
       code: 'HANDLER_FAILED',
-      message: 'The handler of message "collectThenThrow" failed: bad luck',
+      message: 'The handler of message "collectThenThrow" failed: bad luck: away',
       stack: expect.any(String),
       cause: {
         name: 'TypeError',
@@ -169,6 +170,12 @@ test('what a handler throws is told, whatever it is', async () => {
     `The handler of message "throwBody" failed: it threw 'out of stock', which is not an Error`,
     'The handler of message "throwBody" failed: it threw { status: 404 }, which is not an Error',
   ])
+})
+
+test('an error is told with its cause, unless it says that itself', () => {
+  const cause = new Error('"a" may not connect to http://b')
+  const errors = [new TypeError('fetch failed', { cause }), new Error(`No: ${cause.message}`, { cause }), new Error('No', { cause: 404 })]
+  expect(errors.map(messageOf)).toEqual([`fetch failed: ${cause.message}`, `No: ${cause.message}`, 'No'])
 })
 
 test('a state that is mutated instead of replaced fails the turn', async () => {
