@@ -1,10 +1,10 @@
-import type { HostFrame, ThreadFrame } from '../core/frames.ts'
+import type { ErrorData, HostFrame, ThreadFrame } from '../core/frames.ts'
 import type { MailboxMode } from '../core/mailbox.ts'
 import type { Message } from '../core/message.ts'
 import { suspectFrom } from '../core/turn-handed.ts'
 
 /** Mail that failed: what it was, and its row if it has one that says more than a record. */
-export type FailedMail = { readonly type: string; readonly row: Message | undefined; readonly error: string }
+export type FailedMail = { readonly type: string; readonly row: Message | undefined; readonly error: ErrorData }
 
 export type AsyncMailOptions = {
   readonly agent: string
@@ -94,7 +94,7 @@ export function createAsyncMail({ agent, capacity, post, onHandled, onFailed, un
   function settle(upTo: number, failed: Extract<ThreadFrame, { kind: 'acks' }>['failed']): void {
     for (const { number, error } of failed) {
       const type = items[start + (number - acknowledged) * fields] ?? ''
-      onFailed({ type, row: rows.get(number), error: `${error.code ?? error.name}: ${error.message}` })
+      onFailed({ type, row: rows.get(number), error })
       rows.delete(number)
     }
     const handled: Message[] = []

@@ -52,13 +52,15 @@ export function createDeskMail(
     }
   }
 
-  function failed({ type, row, error }: FailedMail): void {
+  function failed({ type, row, error: thrown }: FailedMail): void {
     // Told to all, and not meant for this one.
-    if (row?.isBroadcast && error.startsWith('HANDLER_NOT_FOUND')) return settle(row, { outcome: 'done' })
+    if (row?.isBroadcast && thrown.code === 'HANDLER_NOT_FOUND') return settle(row, { outcome: 'done' })
+    const error = `${thrown.code ?? thrown.name}: ${thrown.message}`
     const one = { ...about, source: 'message', handled: row?.id ?? '', type } as const
     emit({ name: 'turn:failed', ...one, attempt: 1, error, retryIn: null })
     if (!row) return
     settle(row, { outcome: 'dead', reason: 'attempts_exhausted', error })
+    if (row.chain) asks.died(row.id, 'attempts_exhausted', thrown)
     emit({ name: 'message:dead', ...one, reason: 'attempts_exhausted', error })
   }
 

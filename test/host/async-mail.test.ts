@@ -17,7 +17,7 @@ function open(capacity = 10_000) {
     capacity,
     post: (frame) => frames.push(frame as Mail),
     onHandled: (rows) => handled.push(...rows.map(({ id }) => id)),
-    onFailed: ({ type, row, error }) => failed.push([type, row?.id ?? 'record', error].join(' ')),
+    onFailed: ({ type, row, error }) => failed.push([type, row?.id ?? 'record', error.message].join(' ')),
     unsettled: () => handled.length - settled.length,
   })
   mail.open()
@@ -50,7 +50,7 @@ test('rows of the table are settled by their answers, records leave nothing', as
   const error = { name: 'Error', message: 'no' }
   const bad = [1, 3].map((number) => ({ number, error }))
   mail.acked({ kind: 'acks', actor: 'a', upTo: 4, failed: bad })
-  expect([handled, failed, mail.close().map(({ id }) => id)]).toEqual([['r2'], ['note record Error: no', 'row r3 Error: no'], ['r5']])
+  expect([handled, failed, mail.close().map(({ id }) => id)]).toEqual([['r2'], ['note record no', 'row r3 no'], ['r5']])
 })
 
 test('what does not fit goes through the table until that is empty', () => {

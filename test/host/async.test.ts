@@ -91,6 +91,16 @@ test('mail that fails is told, and dead if it has a row; mail that kills its thr
   ])
 })
 
+test('whoever asks for what fails is told at once, and why', async () => {
+  await using node = startNode(opened.store, 'n11')
+  const bad = () => {
+    throw new Error('no such thing')
+  }
+  await node.start('a11', { receive: { bad } }, async)
+  const answer = await node.ask('a11', 'bad')
+  expect(answer).toMatchObject({ ok: false, error: { code: 'HANDLER_FAILED', message: expect.stringContaining('no such thing') } })
+})
+
 test('a stop that its mail outlasts counts nothing against it', async () => {
   await using node = startNode(opened.store, 'n6')
   const begun = Promise.withResolvers<void>()
