@@ -35,6 +35,7 @@ test('the image has no secrets, and nothing that is made anew', () => {
   const kept = [
     '.env',
     '.env.production',
+    'config/.env',
     '.git/config',
     '.troupe/run.json',
     'node_modules/zod/index.js',
