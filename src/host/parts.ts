@@ -165,13 +165,15 @@ export async function openParts(options: PartsOptions): Promise<Parts> {
   const freed = createAlarm(systemClock, () => void (retaking ?? Promise.resolve()).then(retakeNow))
   let retaking: Promise<void> | undefined
   let closing: Promise<void> | undefined
+  const stopped = new AbortController()
 
   /** With the store away or unfit nothing is taken; it is looked at again with the next try. */
   async function retake(): Promise<void> {
     if (unfit === undefined && running.isComplete()) return
-    const health = await store.health()
+    const health = await store.health({ signal: stopped.signal })
+    if (closing !== undefined) return
     note(health)
-    if (health.status === 'ok' && closing === undefined) await running.arrange()
+    if (health.status === 'ok') await running.arrange()
   }
 
   function note(health: Health): void {
@@ -200,6 +202,7 @@ export async function openParts(options: PartsOptions): Promise<Parts> {
     const until = performance.now() + grace
     clearInterval(timer)
     freed.clear()
+    stopped.abort()
     // Neither is what the drain waits for.
     const listening = Promise.all([hints.stop(), upkeep.close()])
     await running.stop({ grace })

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { eventLine } from '../../src/host/event-lines.ts'
 import { openHealth } from '../../src/ops/health.ts'
-import type { Health } from '../../src/store/store.ts'
+import type { Health, Store } from '../../src/store/store.ts'
 import { type Fault, faultyStore } from '../host/faulty-store.ts'
 import { type Ground, openGround, type TestTeam, teamOn } from './team.ts'
 
@@ -110,4 +110,22 @@ test('an agent that starts again is no reason, and a standby is ready', async ()
   await team.send('rc-counter', 'crash')
   await team.event('child:delayed')
   expect([await health.ready(), await second.ready()]).toEqual([fine, { ...fine, standby: true }])
+})
+
+test('a stop does not wait for a store that was asked how it is and does not answer', async () => {
+  const asked = Promise.withResolvers<void>()
+  const store: Store = {
+    ...ground.store,
+    health({ signal } = {}) {
+      asked.resolve()
+      return new Promise((resolve) => signal?.addEventListener('abort', () => resolve({ status: 'away', message: 'given up' })))
+    },
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  }
+  const team = teamOn(ground, [{ id: 'rf-counter', type: 'counter' }], { store })
+  const started = team.start()
+  await asked.promise
+  await team.stop()
+  await started
+  expect([team.status().phase, team.seen]).toEqual(['stopped', []])
 })
