@@ -75,10 +75,12 @@ const outcomes: Readonly<Record<string, string>> = { running: 'it died in this o
 
 /** Troupe's own code, as it stands in stacks. */
 const ownCode = pathToFileURL(join(import.meta.dirname, '..')).href
+/** The script that a thread begins with is made of it. */
+const ownScript = /\/code\/shell-[0-9a-f]{16}\.cjs:/
 
 /** The stacks of what was thrown and of what caused it, without Troupe's own part in them. Copies of code go by the names of the originals. */
 function errorText({ name, message, stack, cause }: ErrorData): string {
-  const lines = (stack ?? `${name}: ${message}`).split('\n').filter((text) => !text.includes(ownCode))
+  const lines = (stack ?? `${name}: ${message}`).split('\n').filter((text) => !text.includes(ownCode) && !ownScript.test(text))
   const own = lines.join('\n').replaceAll(/(?:file:\/\/)?[^\s()]*\/code\/[0-9a-f]{16}\//g, '')
   return cause ? `${own}\ncaused by ${errorText(cause)}` : own
 }

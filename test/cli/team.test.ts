@@ -125,6 +125,7 @@ describe('with a team of two processes', () => {
     const [text, json] = [await troupe('why', 'lame'), await project.ask<Record<string, unknown>>('why', 'lame')]
     expect(text.out).toMatch(/last exit +start_failed: init of "lame" failed: no wings\n/)
     expect(text.out).toMatch(/RangeError: no wings\n +at Object\.init \(actors\/clerk\.ts:\d+:\d+\)\n/)
+    expect(text.out.match(/ at /g)).toHaveLength(1) // the actor's own line, nothing of Troupe's
     expect(json).toMatchObject({
       id: 'lame',
       pid: first.pid,
