@@ -23,8 +23,8 @@ export function toErrorData(thrown: unknown, causes: number = limits.causes): Er
 
 /** What an error says, with what its cause says: of "fetch failed" alone nobody learns what to do. */
 export function messageOf(error: Error): string {
-  const { message, cause } = error
-  const why = cause instanceof Error ? cause.message : ''
+  const message = String(error.message) // libraries put other things than texts there
+  const why = error.cause instanceof Error ? String(error.cause.message) : ''
   return message.includes(why) ? message : `${message}: ${why}`
 }
 

@@ -174,8 +174,13 @@ test('what a handler throws is told, whatever it is', async () => {
 
 test('an error is told with its cause, unless it says that itself', () => {
   const cause = new Error('"a" may not connect to http://b')
-  const errors = [new TypeError('fetch failed', { cause }), new Error(`No: ${cause.message}`, { cause }), new Error('No', { cause: 404 })]
-  expect(errors.map(messageOf)).toEqual([`fetch failed: ${cause.message}`, `No: ${cause.message}`, 'No'])
+  const errors = [
+    new TypeError('fetch failed', { cause }),
+    new Error(`No: ${cause.message}`, { cause }),
+    new Error('No', { cause: 404 }),
+    Object.assign(new Error('No'), { message: 404 }),
+  ]
+  expect(errors.map(messageOf)).toEqual([`fetch failed: ${cause.message}`, `No: ${cause.message}`, 'No', '404'])
 })
 
 test('a state that is mutated instead of replaced fails the turn', async () => {
