@@ -74,12 +74,9 @@ export async function openParts(options: PartsOptions): Promise<Parts> {
   const desired = await desire(wanted, settings)
   // Before the store is open: a fault would leave it open, and the process would not end.
   const endpoint = llmEnvironment(env)
-  const versions = await openVersions(folder)
+  const [versions, shell] = await Promise.all([openVersions(folder), writeShell(settings.code)])
   const onRefused = ({ message }: Error) => log?.write('error', `The store cannot be taken over: ${message}`)
-  const [backend, shell] = await Promise.all([
-    options.store ? undefined : openConfigured(wanted.config.store, env, { folder, stays: true, onRefused }),
-    writeShell(settings.code),
-  ])
+  const backend = options.store ? undefined : await openConfigured(wanted.config.store, env, { folder, stays: true, onRefused })
   if (backend) log?.hide(backend.key)
   const store = options.store ?? storeOver(backend as Backend)
   const leases = { ...wanted.config.leases, ...(options.lease !== undefined && { agents: options.lease }) }
