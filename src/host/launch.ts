@@ -51,6 +51,8 @@ export type Launcher = {
   wasUp(id: string): boolean
   /** Resolves when the agent's latest incarnation is over; at once when there is none. */
   ended(id: string): Promise<void>
+  /** Keeps nothing of an agent that has ended and is not wanted any more. */
+  forget(id: string): void
   /** Resolves when this version is up, rejects when its start has failed or was not even tried in so many ms. */
   settled(id: string, version: string, limit: number): Promise<void>
 }
@@ -205,6 +207,11 @@ export function createLauncher(options: LauncherOptions): Launcher {
     exit: (id) => exits.get(id),
     wasUp: (id) => ups.has(id),
     ended: (id) => lives.get(id)?.over ?? Promise.resolve(),
+    forget(id) {
+      // Agents of documents may come and go under new ids for as long as the process runs.
+      for (const known of [lives, exits, ups]) known.delete(id)
+      if (watchers.get(id)?.length === 0) watchers.delete(id)
+    },
     settled(id, version, limit) {
       const { promise, resolve, reject } = Promise.withResolvers<void>()
       const watcher = { version, resolve, reject }

@@ -179,6 +179,8 @@ export function createRunning(options: RunningOptions): Running {
     if (agents().some((spec) => spec.id === id)) return // it was wanted again in the meantime
     paused.end(id)
     holdings.drop(id)
+    kept.delete(id)
+    launcher.forget(id)
     await retire(id, stamp)
   }
 

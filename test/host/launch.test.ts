@@ -75,6 +75,24 @@ test('an incarnation waits for the commits of those before it, also if one of th
   expect(log).toEqual(['claim a', 'committed a', 'claim a'])
 })
 
+test('of an agent that left nothing is kept, and who comes under its id is new', async () => {
+  await using opened = openLauncher()
+  const { launcher, answer } = opened
+  answer()
+  const { ready, kill, exited } = launcher.launch(agent('a'), 1)
+  await ready
+  kill()
+  await exited
+  await launcher.ended('a')
+  const before = [launcher.life('a')?.incarnation, launcher.wasUp('a'), launcher.exit('a') !== undefined]
+  launcher.forget('a')
+  const after = [launcher.life('a'), launcher.wasUp('a'), launcher.exit('a')]
+  expect([before, after]).toEqual([
+    [1, true, true],
+    [undefined, false, undefined],
+  ])
+})
+
 test('whoever waits for a start that may take for months is told of it when it is up', async () => {
   await using opened = openLauncher()
   const { launcher, answer } = opened

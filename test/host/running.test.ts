@@ -115,9 +115,10 @@ test('a reload to an older copy of a file takes no agent from its own process', 
 test('an agent that was given back is not taken again by the team that is still to stop', async () => {
   const ofTeam = (id: string, child: string) => teamOf([agent(child, { team: id })], { id, intensity: { max: 9, within: 5_000 } })
   const teams = [ofTeam('first', 'a'), ofTeam('last', 'b')]
-  const taken: string[] = []
+  const [taken, forgotten]: [string[], string[]] = [[], []]
   const retired = Promise.withResolvers<void>()
   const ends = new Map<string, PromiseWithResolvers<{ exit: Exit }>>()
+  const ended = async (id: string) => void (await ends.get(id)?.promise)
   const launch = (spec: AgentSpec, incarnation: number): Launched => {
     const end = Promise.withResolvers<{ exit: Exit }>()
     ends.set(spec.id, end)
@@ -131,7 +132,7 @@ test('an agent that was given back is not taken again by the team that is still 
   }
   const { journal, running } = openRunning({
     desired: { teams, instances: new Map(), stamp: 1, config: {} } as unknown as Desired,
-    launcher: { launch, ended: async (id: string) => void (await ends.get(id)?.promise) } as unknown as Launcher,
+    launcher: { launch, ended, forget: (id: string) => forgotten.push(id) } as unknown as Launcher,
     async take(specs) {
       taken.push(...specs.map(({ id }) => id))
       return specs.map((): Taken => ({ verdict: 'ok', token: 1, state: null, supervision: undefined }))
@@ -143,7 +144,7 @@ test('an agent that was given back is not taken again by the team that is still 
   await running.change({ ...running.desired, teams: [] })
   ends.get('a')?.resolve({ exit: 'crash' })
   await journal.until((event) => event.name === 'child:ignored' || (event.name === 'child:started' && event.incarnation === 2))
-  expect([taken, running.holdings.ids()]).toEqual([['a', 'b'], ['b']])
+  expect([taken, running.holdings.ids(), forgotten]).toEqual([['a', 'b'], ['b'], ['a']])
   ends.get('b')?.resolve({ exit: 'shutdown' })
   await running.stop({ grace: 1_000 })
 })
