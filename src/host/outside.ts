@@ -1,5 +1,7 @@
 import { ActorError } from '../core/errors.ts'
 import type { SendVerdict } from '../store/functions/messages.ts'
+import { uuid } from '../store/functions/values.ts'
+import { checkName, checkNumber, refuse } from '../worker/checks.ts'
 import { fromErrorData } from '../worker/error-data.ts'
 import { toJson } from '../worker/json.ts'
 import { newMessageId } from '../worker/keys.ts'
@@ -21,7 +23,9 @@ export async function sendOver(send: Outbox['send'], said: Said, options: SendOp
   return sentOf(id, await send({ ...wireMessage(message), id, from_agent: options.from ?? nobody }))
 }
 
-function compose({ to, type, body }: Said, { id = newMessageId(), from: _, ...options }: SendOptions) {
+function compose({ to, type, body }: Said, { id = newMessageId(), from = nobody, ...options }: SendOptions) {
+  if (!uuid.safeParse(id).success) refuse('The id of the message', id, 'a uuid')
+  checkName(from, 'The sender of the message')
   return makeMessage({ by: 'the message', id, to, type, body: toJson(body, 'The body') }, options)
 }
 
@@ -33,7 +37,8 @@ export function createOutside({ outbox, asks }: { readonly outbox: Pick<Outbox, 
 
     async ask(to: string, type: string, body: unknown, options: SendOptions & { readonly timeout?: number } = {}): Promise<unknown> {
       const { timeout = askTimeout, from = nobody, ...rest } = options
-      const message = { ...compose({ to, type, body }, rest), to }
+      checkNumber(timeout, 'The timeout of the message', { least: 1 })
+      const message = { ...compose({ to, type, body }, { ...rest, from }), to }
       const answer = await asks.ask({ from, chain: [], key: `outside:${message.id}`, message, timeout })
       if (!answer.ok) throw fromErrorData(answer.error)
       return JSON.parse(answer.value ?? 'null')
