@@ -1,6 +1,8 @@
 import { headerIn } from '../core/headers.ts'
 import type { Http, HttpOptions, HttpResponse } from '../core/http.ts'
 import type { RawHeaders } from '../core/http-wire.ts'
+import { longestTimer } from '../core/longest-timer.ts'
+import { checkNumber, refuse } from './checks.ts'
 import type { HttpLink } from './http.ts'
 import { encodeBody, encodeSimple } from './http-body.ts'
 import { Inbox } from './http-inbox.ts'
@@ -34,7 +36,8 @@ export function createHttpClient(client: HttpClientOptions): Http {
 }
 
 function addressOf(given: string | URL, query: HttpOptions['query']): URL {
-  const url = new URL(given)
+  const url = URL.parse(String(given))
+  if (!url) refuse('The address of ctx.http', given, 'a whole one, such as https://api.example.com/v1')
   for (const [name, value] of Object.entries(query ?? {})) {
     for (const one of Array.isArray(value) ? value : [value]) if (one !== undefined) url.searchParams.append(name, String(one))
   }
@@ -43,6 +46,7 @@ function addressOf(given: string | URL, query: HttpOptions['query']): URL {
 
 function signalOf({ signal, timeout }: HttpOptions): AbortSignal | undefined {
   if (timeout === undefined) return signal
+  checkNumber(timeout, 'The timeout of ctx.http', { least: 1, most: longestTimer })
   const timer = AbortSignal.timeout(timeout)
   return signal ? AbortSignal.any([signal, timer]) : timer
 }

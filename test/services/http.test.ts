@@ -146,6 +146,16 @@ test.each(['http', 'request'] as const)('a header host leads to no other site be
   expect(await ask(how, '/echo', { headers: { Host: host } })).toMatchObject({ status: 200 })
 })
 
+test('an address and a timeout that are none are refused with what was found and expected', async () => {
+  const refused = async (url: string, timeout?: unknown) => (await fails('http', url, { limits: { timeout } })).message
+  expect([await refused('/echo'), await refused(at('/echo'), 2 ** 31), await refused(at('/echo'), '5s')]).toEqual([
+    'The address of ctx.http is "/echo", expected a whole one, such as https://api.example.com/v1',
+    'The timeout of ctx.http is 2147483648, expected a number from 1 to 2147483647',
+    'The timeout of ctx.http is "5s", expected a number from 1 to 2147483647',
+  ])
+  expect(await ask('http', '/echo', { limits: { timeout: 2 ** 31 - 1 } })).toMatchObject({ status: 200 })
+})
+
 test('limits of a request are kept by the host', async () => {
   const limits = { headersTimeout: 100 }
   expect(await fails('request', at('/silent?limits'), { limits })).toMatchObject({

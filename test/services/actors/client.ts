@@ -35,7 +35,7 @@ async function ask(http: Http, { how, url, method = 'GET', headers = {}, body, r
     }
   }
   if (how === 'http') {
-    const response = await http(url, given)
+    const response = await http(url, { ...given, ...limits })
     const cookies = response.rawHeaders.flatMap(([name, value]) => (name.toLowerCase() === 'set-cookie' ? [value] : []))
     return { status: response.status, headers: response.headers, cookies, text: await response.text(), url: response.url }
   }
