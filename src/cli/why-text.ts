@@ -43,6 +43,7 @@ function reasonText({ id, status, until, standby, holder, refusal, team, teamSta
     case 'paused':
       return `somebody paused it; it goes on by: troupe resume ${id}`
     case 'standby':
+      if (refusal !== undefined) return `its lease cannot be asked for, which is tried every few seconds: ${refusal}`
       return standby === 'older'
         ? 'it was last run with a newer config: this process takes it when its own is newer (a touched config file is)'
         : `it runs in another process: ${holder ?? 'which one is not known yet'}`

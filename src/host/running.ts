@@ -7,7 +7,7 @@ import { readSupervision, type Supervision, supervisionOf } from '../core/superv
 import { changesOf } from './changes.ts'
 import { wallNow } from './clock.ts'
 import type { Desired, DesiredTeam } from './desired.ts'
-import { createHoldings, type Holdings, type Taken } from './holdings.ts'
+import { createHoldings, type Holdings, type Refused, type Taken } from './holdings.ts'
 import type { Launcher } from './launch.ts'
 import { createPauses } from './pauses.ts'
 import { requireDone } from './require-done.ts'
@@ -194,7 +194,7 @@ export function createRunning(options: RunningOptions): Running {
   function requireRoot(id: string): Root<AgentSpec> {
     specOf(id)
     if (root && holdings.has(id)) return root
-    throw new ActorError('ACTOR_DOWN', `"${id}" runs in another process: ${holdings.refusal(id)?.holder ?? 'unknown'}`, { details: { id } })
+    throw new ActorError('ACTOR_DOWN', `"${id}" ${whyNotHere(holdings.refusal(id))}`, { details: { id } })
   }
 
   async function restart(id: string, { lastGood }: { readonly lastGood: boolean }): Promise<void> {
@@ -259,6 +259,13 @@ export function createRunning(options: RunningOptions): Running {
       root?.kill()
     },
   }
+}
+
+function whyNotHere(refusal: Refused | undefined): string {
+  if (refusal === undefined) return 'does not run here: its lease was not given to this process so far'
+  const { why, holder, error } = refusal
+  if (why === 'invalid') return `does not run: the store does not take its lease: ${error}`
+  return why === 'older' ? 'was last run with a newer config' : `runs in another process: ${holder ?? 'unknown'}`
 }
 
 function isThrough(status: Status): boolean {

@@ -41,7 +41,9 @@ export function explain(parts: Parts, view: AgentView): Why {
   const wanted = running.desired.teams.flatMap(({ children }) => children).find((spec) => spec.id === id)
   const child = childrenOf(parts).get(id)
   const life = launcher.life(id)
-  const refusal = running.holdings.has(id) ? undefined : running.holdings.refusal(id)
+  const { holdings } = running
+  const refusal = holdings.has(id) ? undefined : holdings.refusal(id)
+  const isUnanswered = !holdings.has(id) && refusal === undefined
   return {
     ...view,
     file: life?.spec.file ?? wanted?.file ?? '',
@@ -53,7 +55,7 @@ export function explain(parts: Parts, view: AgentView): Why {
     exit: launcher.exit(id),
     standby: refusal?.why,
     holder: refusal?.holder,
-    refusal: refusal?.error,
+    refusal: isUnanswered ? parts.unfit() : refusal?.error,
     wanted: wanted?.version ?? view.version,
     lastGood: wanted && versions.lastGood(id, wanted.version)?.version,
     thread: child && isAlive(child.status) ? life?.stats() : undefined,

@@ -87,6 +87,24 @@ test('a store that is not there at the start, or has no schema, is a reason and 
   ])
 })
 
+test('an agent that could not be asked for so far says what the store says, and not that it runs elsewhere', async () => {
+  let found: Health = { status: 'unfit', message: 'no schema', schema: undefined }
+  const store = { ...ground.store, health: () => Promise.resolve(found) }
+  await using team = teamOn(ground, [{ id: 'rg-counter', type: 'counter' }], { store, retake: 50 })
+  await team.start()
+  const restart = team.restart('rg-counter').catch(({ message }: Error) => message)
+  const { status, standby, refusal } = team.why('rg-counter')
+  expect([status, standby, refusal, await restart]).toEqual([
+    'standby',
+    undefined,
+    'no schema',
+    '"rg-counter" does not run here: its lease was not given to this process so far',
+  ])
+  found = fit
+  await team.event('child:started', ({ id }) => id === 'rg-counter')
+  expect(team.why('rg-counter').refusal).toBeUndefined()
+})
+
 test('an agent that never comes up is a reason, while it is tried and in quarantine', async () => {
   const agents = [
     { id: 'rb-counter', type: 'counter' },
