@@ -134,6 +134,16 @@ export function createLauncher(options: LauncherOptions): Launcher {
       return 'ready'
     }
 
+    /** One that is asked to stop before it is up does not fail to start: it has its time to stop, as any other. */
+    async function comeUp(): Promise<'ready' | 'ignored'> {
+      try {
+        return await begin()
+      } catch (error) {
+        if (phase === 'stopping') await child?.exited
+        throw error
+      }
+    }
+
     function refused(error: unknown): 'refused' {
       if (!child && phase === 'starting') exits.set(id, withoutThread(spec, incarnation, error))
       return 'refused'
@@ -173,7 +183,7 @@ export function createLauncher(options: LauncherOptions): Launcher {
 
     const life: Life = { spec, incarnation, desk: () => desk, stats: () => child?.stats(), over: over.promise }
     lives.set(id, life)
-    const ready = begin()
+    const ready = comeUp()
     tell(spec, ready)
     return {
       begun: begun.promise,

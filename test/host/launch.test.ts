@@ -13,6 +13,7 @@ const turnOfTheLoop = () => new Promise((resolve) => setImmediate(resolve))
 /** A launcher of fake threads, on a store that answers commits from `answer` on. */
 function openLauncher() {
   const log: string[] = []
+  const ends: string[] = []
   const answered = Promise.withResolvers<void>()
   const loaded = Promise.withResolvers<void>()
   const store = {
@@ -27,8 +28,20 @@ function openLauncher() {
   function start({ id }: AgentSpec, incarnation: number): Child {
     const child = createFakeChild(id, { init: () => ({ state: 0 }) }, incarnation)
     child.onFrame(() => loaded.resolve())
-    const exited = child.exited.then((how) => ({ ...how, record: {} }))
-    return Object.assign(Object.create(child), { exited, stop: () => child.post({ kind: 'stop', actor: id }) }) as Child
+    let hasEnded = false
+    const exited = child.exited.then((how) => {
+      hasEnded = true
+      return { ...how, record: {} }
+    })
+    const stop = () => {
+      ends.push(`stop ${id}`)
+      child.post({ kind: 'stop', actor: id })
+    }
+    const kill: Child['kill'] = (why) => {
+      if (!hasEnded) ends.push(`kill ${id}`)
+      child.kill(why)
+    }
+    return Object.assign(Object.create(child), { exited, stop, kill }) as Child
   }
 
   const launcher = createLauncher({
@@ -51,6 +64,8 @@ function openLauncher() {
   return {
     launcher,
     log,
+    /** What its threads were told to end. */
+    ends,
     loaded: loaded.promise,
     answer: () => answered.resolve(),
     [Symbol.asyncDispose]: () => office.close({ grace: 0 }),
@@ -73,6 +88,21 @@ test('an incarnation waits for the commits of those before it, also if one of th
   answer()
   await third.ready
   expect(log).toEqual(['claim a', 'committed a', 'claim a'])
+})
+
+test('one that is stopped before it is up is asked to stop, and not killed', async () => {
+  await using opened = openLauncher()
+  const { launcher, ends, loaded, answer } = opened
+  const journal = createJournal()
+  const supervisor = createSupervisor<AgentSpec>({ team: teamOf([]), launch: launcher.launch, emit: journal.emit })
+  await supervisor.start()
+  await supervisor.apply(teamOf([agent('a')]))
+  await loaded
+  const paused = supervisor.pause('a')
+  answer() // its init stands: it is about to come up
+  await paused
+  expect(ends).toEqual(['stop a'])
+  await supervisor.stop()
 })
 
 test('of an agent that left nothing is kept, and who comes under its id is new', async () => {
