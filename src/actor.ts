@@ -203,6 +203,7 @@ export type Filter = Readonly<
 
 export interface ReadOptions {
   readonly order?: ReadonlyArray<{ readonly by: string; readonly descending?: boolean | undefined }> | undefined
+  /** 1,000 at most, which it is unless told; a hosted project may give fewer. Read on with a condition on what the rows are ordered by. */
   readonly limit?: number | undefined
 }
 

@@ -1,6 +1,7 @@
 import { createClient, type SupabaseClient } from '@supabase/supabase-js'
 import * as z from 'zod'
 import type { ActorError } from '../core/errors.ts'
+import { mostRows } from '../core/most-rows.ts'
 import { limited } from './abortable.ts'
 import { failureKind } from './failure.ts'
 import { isStorable } from './json-text.ts'
@@ -28,7 +29,6 @@ export interface SupabaseStoreOptions<Functions extends FunctionMap, Tables exte
 }
 
 const defaults = { timeout: 30_000, attemptTimeout: 10_000, attempts: 6, backoff: { base: 50, max: 2_000 } } as const
-const maxRows = 1_000
 
 /** Makes a Supabase client for a server: no session, no retries of its own. */
 export function createSupabaseClient({ url, key, fetch }: { url: string; key: string; fetch?: Fetch }): SupabaseClient {
@@ -84,7 +84,7 @@ export function createSupabaseStore<Functions extends FunctionMap, Tables extend
         for (const [operator, value] of comparisons(condition)) request = request.filter(column, operator, value)
       }
       for (const { by, descending = false } of readOptions.order ?? []) request = request.order(by, { ascending: !descending })
-      return request.limit(Math.min(readOptions.limit ?? maxRows, maxRows)).abortSignal(signal)
+      return request.limit(Math.min(readOptions.limit ?? mostRows, mostRows)).abortSignal(signal)
     }
     return parseAnswer(relation, z.array(row) as unknown as z.ZodType<T[]>, await send(relation, build, readOptions))
   }

@@ -1,3 +1,4 @@
+import { mostRows } from '../core/most-rows.ts'
 import { checkName, checkNumber, refuse } from './checks.ts'
 import { pathText } from './path.ts'
 
@@ -13,7 +14,7 @@ export function checkRead(filter: unknown, { order, limit }: { readonly order?: 
   if (!isFields(filter)) refuse('The filter of ctx.db.read', filter, 'an object of conditions by column')
   for (const [column, value] of Object.entries(filter)) checkCondition(`The ${pathText('filter', [column])} of ctx.db.read`, value)
   checkOrder(order)
-  checkNumber(limit, 'The limit of ctx.db.read')
+  checkNumber(limit, 'The limit of ctx.db.read', { most: mostRows })
 }
 
 function checkCondition(what: string, value: unknown): void {

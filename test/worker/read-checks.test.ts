@@ -16,7 +16,7 @@ test('a read may have every condition, order and limit that its types have', () 
     { a: 'x', b: 1, c: true, d: null, e: new Date(0) },
     { a: { neq: null }, b: { gt: 1, lte: 2 }, c: { in: ['x', 2] }, d: { in: [] } },
   ]
-  const options = [{}, { order: undefined, limit: undefined }, { order: [{ by: 'a' }, { by: 'b', descending: true }], limit: 3 }]
+  const options = [{}, { order: undefined, limit: undefined }, { order: [{ by: 'a' }, { by: 'b', descending: true }], limit: 1_000 }]
   expect([...filters.map((filter) => fault(filter)), ...options.map((one) => fault({}, one))]).toEqual(Array(6).fill('fine'))
 })
 
@@ -34,6 +34,7 @@ test('a read that is none is refused with the place, what is there, and what is 
     fault({}, { order: ['status', {}] }),
     fault({}, { order: [{}] }),
     fault({}, { limit: 'all' }),
+    fault({}, { limit: 5_000 }),
   ]).toEqual([
     'The filter of ctx.db.read is "a", expected an object of conditions by column',
     `The filter.status of ctx.db.read is undefined, expected ${condition}`,
@@ -45,6 +46,7 @@ test('a read that is none is refused with the place, what is there, and what is 
     'The order of ctx.db.read is "status", expected a list like [{ by: "created_at", descending: true }]',
     'The order[0] of ctx.db.read is "status", expected an object like { by: "created_at" }',
     'The order[0].by of ctx.db.read is undefined, expected a text of 1 to 300 characters',
-    'The limit of ctx.db.read is "all", expected a number of at least 0',
+    'The limit of ctx.db.read is "all", expected a number from 0 to 1000',
+    'The limit of ctx.db.read is 5000, expected a number from 0 to 1000',
   ])
 })
