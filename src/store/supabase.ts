@@ -197,6 +197,8 @@ function comparisons(condition: Condition | undefined): [operator: string, value
   if (condition === undefined) return []
   if (condition === null) return [['is', null]]
   if (typeof condition !== 'object') return [['eq', condition]]
-  if ('in' in condition) return [['in', `(${condition.in.map((value) => JSON.stringify(String(value))).join()})`]]
-  return Object.entries(condition).map(([operator, value]) => (value === null ? ['not.is', null] : [operator, value]))
+  return Object.entries(condition).map(([operator, value]) => {
+    if (Array.isArray(value)) return [operator, `(${value.map((one) => JSON.stringify(String(one))).join()})`]
+    return value === null ? ['not.is', null] : [operator, value]
+  })
 }

@@ -5,6 +5,7 @@ import * as z from 'zod'
 import { createSupabaseStore } from '../../src/store/supabase.ts'
 
 const functions = { save: { args: z.object({ p_id: z.int() }), result: z.object({ saved: z.int() }) } }
+const relations = { v_things: z.object({ id: z.int() }) }
 
 /** A hosted project that answers as told, one listener after the other; the last one for good. */
 async function openStore(listeners: RequestListener[], options: { timeout?: number; attemptTimeout?: number; attempts?: number } = {}) {
@@ -21,7 +22,7 @@ async function openStore(listeners: RequestListener[], options: { timeout?: numb
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   const key = 'sb_secret_0123456789abcdef'
-  const store = createSupabaseStore({ kind: 'hosted', url, key, functions, relations: {}, schema: '2', ...options })
+  const store = createSupabaseStore({ kind: 'hosted', url, key, functions, relations, schema: '2', ...options })
   const dispose = async () => {
     await store.close()
     server.closeAllConnections()
@@ -44,6 +45,14 @@ test('repeats the identical request while the gateway or the connection fails', 
   expect(await store.call('save', { p_id: 7 })).toEqual({ saved: 7 })
   expect(new Set(store.requests)).toEqual(new Set(['POST /rest/v1/rpc/save {"p_id":7}']))
   expect(store.requests).toHaveLength(5)
+})
+
+test('reads by all conditions of a column', async () => {
+  await using store = await openStore([answer(200, [{ id: 2 }])])
+  const condition = { in: [1, 2], gt: 1, neq: null }
+  expect(await store.read('v_things', { id: condition })).toEqual([{ id: 2 }])
+  const { searchParams } = new URL(store.requests[0]?.split(' ')[1] ?? '', 'http://a')
+  expect(searchParams.getAll('id')).toEqual(['in.("1","2")', 'gt.1', 'not.is.null'])
 })
 
 test('repeats when PostgREST has lost its database', async () => {
