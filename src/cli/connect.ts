@@ -20,8 +20,8 @@ export async function call<Name extends OperationName>(
   if (bytes > requestLimit)
     throw new ActorError('BODY_INVALID', `The body is too large: found ${bytes} bytes, expected at most 1 MiB of JSON`)
   const limit = Math.min(operations[name].limit + patience, longestTimer)
-  const { status, body } = await post(address, name, asked, limit).catch((error) => {
-    throw explained(error, address, limit)
+  const { status, body } = await post(address, name, asked, limit).catch(async (error) => {
+    throw (await unfinished(error, address, name, limit)) ?? explained(error, address, limit)
   })
   if (status !== 200) throw fromErrorData(read(failure, body, address).error)
   // One of them, which its name tells: the compiler sees all of them.
@@ -54,6 +54,22 @@ function read<Value>(schema: z.ZodType<Value>, body: string, { pid }: ControlAdd
     const message = `Process ${pid} answers in a way that this version of the command does not know: restart it`
     throw new ActorError('STOPPED', message, { cause, details: { pid } })
   }
+}
+
+/** What a process has not done in time, although it still says how it is; that is worth asking only where it may have taken long. */
+async function unfinished(
+  error: NodeJS.ErrnoException,
+  address: ControlAddress,
+  name: OperationName,
+  limit: number,
+): Promise<ActorError | undefined> {
+  if (error.code !== 'ABORT_ERR' || operations[name].limit <= operations.look.limit) return undefined
+  const seen = await call(address, 'look', {}).catch(() => undefined)
+  if (!seen) return undefined
+  const { pid } = address
+  const reasons = seen.status.reasons.join('; ') || 'it does not say why'
+  const message = `Process ${pid} did not finish this within ${limit / 1_000} s, and goes on with it: ${reasons}`
+  return new ActorError('ASK_TIMEOUT', message, { cause: error, details: { pid } })
 }
 
 function explained(error: NodeJS.ErrnoException, { pid, entry }: ControlAddress, limit: number): ActorError {

@@ -10,6 +10,7 @@ import { ActorError } from '../../src/core/errors.ts'
 import type { AgentView, Troupe } from '../../src/host/troupe-types.ts'
 import { type Control, openControl } from '../../src/ops/control.ts'
 import { findAddresses } from '../../src/ops/control-address.ts'
+import { operations } from '../../src/ops/control-api.ts'
 import { tempFolder } from '../helpers.ts'
 import { runTroupe } from '../store/run-troupe.ts'
 
@@ -113,6 +114,15 @@ test('a body that is too large is refused before it is sent', async () => {
     code: 'BODY_INVALID',
     message: expect.stringMatching(/^The body is too large: found 8388\d+ bytes, expected at most 1 MiB of JSON$/),
   })
+})
+
+test('what takes too long is not called frozen by a process that says how it is', async () => {
+  const reasons = ['the store does not answer']
+  const busy = { status: () => ({ ...status, isReady: false, reasons }), send: () => new Promise<never>(() => {}) } as unknown as Troupe
+  control = await openControl(troupe(busy), folder.path)
+  const sending = call(await onlyAddress(), 'send', { to: 'clerk', type: 'file' }, { patience: 100 - operations.send.limit })
+  const message = `Process ${process.pid} did not finish this within 0.1 s, and goes on with it: the store does not answer`
+  await expect(sending).rejects.toMatchObject({ code: 'ASK_TIMEOUT', message })
 })
 
 test('sockets without a process are taken away, and one that answers nonsense is not', async () => {
