@@ -33,7 +33,7 @@ function statusText(why: Why, now: number): string {
 }
 
 /** Why it is not running, and what ends that. */
-function reasonText({ id, status, until, standby, holder, refusal, team, teamStatus }: Why, now: number): string | undefined {
+function reasonText({ id, status, until, standby, holder, instead, refusal, team, teamStatus }: Why, now: number): string | undefined {
   const next = typeof until === 'number' ? moment(until, now) : undefined
   switch (status) {
     case 'waiting':
@@ -43,6 +43,9 @@ function reasonText({ id, status, until, standby, holder, refusal, team, teamSta
     case 'paused':
       return `somebody paused it; it goes on by: troupe resume ${id}`
     case 'standby':
+      // What is known of its holder may be old: it was last asked for before this process had another one.
+      if (instead !== undefined)
+        return `this process runs ${instead}, and one instance is all it takes with AGENT_MODE; another may run this one`
       if (refusal !== undefined) return `its lease cannot be asked for, which is tried every few seconds: ${refusal}`
       return standby === 'older'
         ? 'it was last run with a newer config: this process takes it when its own is newer (a touched config file is)'

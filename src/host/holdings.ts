@@ -35,6 +35,8 @@ export type Holdings = {
   ids(): readonly string[]
   /** Who has an agent that this process stands by for. */
   refusal(id: string): Refused | undefined
+  /** The instance of the same entry that this process has: for its sake others are not asked for. */
+  instead(id: string): string | undefined
   /** Takes whatever is wanted and free; resolves with the agents that it got. */
   takeMissing(): Promise<readonly string[]>
   /** What the next incarnation starts from: under a token of its own. Undefined: the agent is another's now. */
@@ -86,9 +88,13 @@ export function createHoldings({ wanted, instances, take, onTaken, emit }: Holdi
     })
   }
 
+  function instanceOf(entry: string): string | undefined {
+    return [...held.keys()].find((id) => instances().get(id) === entry)
+  }
+
   /** The lowest instance that is free, unless there is one here already. */
   async function takeOne(specs: readonly AgentSpec[], entry: string): Promise<string[]> {
-    if ([...held.keys()].some((id) => instances().get(id) === entry)) return []
+    if (instanceOf(entry) !== undefined) return []
     for (const spec of specs) {
       const taken = await takeAll([spec])
       if (taken.length > 0) return taken
@@ -100,6 +106,10 @@ export function createHoldings({ wanted, instances, take, onTaken, emit }: Holdi
     has: (id) => held.has(id),
     ids: () => [...held.keys()],
     refusal: (id) => refused.get(id),
+    instead(id) {
+      const entry = instances().get(id)
+      return entry === undefined || held.has(id) ? undefined : instanceOf(entry)
+    },
     async takeMissing() {
       const missing = wanted().filter(({ id }) => !held.has(id))
       const entries = Map.groupBy(missing, ({ id }) => instances().get(id))

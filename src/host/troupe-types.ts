@@ -140,6 +140,8 @@ export interface Why extends AgentView {
   /** Why this process stands by for it, and who has it; `invalid`: nobody can, and the store says why. */
   readonly standby: 'busy' | 'older' | 'invalid' | undefined
   readonly holder: string | undefined
+  /** With AGENT_MODE: the instance of the same entry that this process runs, so that it does not ask for this one. */
+  readonly instead: string | undefined
   /** What the store says; with no `standby` it is why nobody could be asked for the agent so far. */
   readonly refusal: string | undefined
   /** The version that the config asks for; what runs is `version`. */

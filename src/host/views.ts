@@ -55,6 +55,7 @@ export function explain(parts: Parts, view: AgentView): Why {
     exit: launcher.exit(id),
     standby: refusal?.why,
     holder: refusal?.holder,
+    instead: holdings.instead(id),
     refusal: isUnanswered ? parts.unfit() : refusal?.error,
     wanted: wanted?.version ?? view.version,
     lastGood: wanted && versions.lastGood(id, wanted.version)?.version,

@@ -77,6 +77,7 @@ const why = agentView.extend({
   exit: maybe(exitRecord),
   standby: maybe(z.string()),
   holder: maybe(z.string()),
+  instead: maybe(z.string()),
   refusal: maybe(z.string()),
   wanted: z.string(),
   lastGood: maybe(z.string()),

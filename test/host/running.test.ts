@@ -76,6 +76,31 @@ test('an agent whose lease the store does not take keeps no other from running, 
   await running.stop({ grace: 1_000 })
 })
 
+test('of two instances one is taken, which is what stands instead of the other', async () => {
+  const instances = new Map([
+    ['a', 'entry'],
+    ['b', 'entry'],
+  ])
+  const { journal, running } = openRunning({
+    desired: { teams: [teamOf([agent('a'), agent('b')])], instances, stamp: 1 } as unknown as Desired,
+    take: async (specs) =>
+      specs.map(({ id }): Taken => {
+        if (id === 'a') return { verdict: 'busy', holder: 'n-1', freeIn: 1_000 }
+        return { verdict: 'ok', token: 1, state: null, supervision: undefined }
+      }),
+  })
+  const before = running.holdings.instead('a')
+  await running.arrange()
+  await journal.untilEntry('start b 1')
+  expect([before, running.holdings.instead('a'), running.holdings.instead('b'), running.holdings.ids()]).toEqual([
+    undefined,
+    'b',
+    undefined,
+    ['b'],
+  ])
+  await running.stop({ grace: 1_000 })
+})
+
 test('leases that arrive after the stop start nothing', async () => {
   const free = Promise.withResolvers<void>()
   const { journal, running } = openRunning({
