@@ -82,7 +82,8 @@ export async function openVersions(folder: string): Promise<Versions> {
     },
     resolve(wanted) {
       const { pinned } = known.get(wanted.id) ?? {}
-      return pinned?.insteadOf === wanted.version ? pinned.spec : wanted
+      // It may have been another team's then.
+      return pinned?.insteadOf === wanted.version ? { ...pinned.spec, team: wanted.team } : wanted
     },
     files: () =>
       [...known.values()].flatMap(({ good, before, pinned }) =>

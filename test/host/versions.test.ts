@@ -19,3 +19,13 @@ test('processes that share a folder keep what the others know, also that somebod
   const next = await openVersions(folder.path)
   expect([next.resolve(spec('trader', 'two')).version, next.lastGood('scanner', 'two')?.version]).toEqual(['one', 'one'])
 })
+
+test('a last good version of an agent that has moved runs for the team that has it now', async () => {
+  await using folder = await tempFolder()
+  const versions = await openVersions(folder.path)
+  versions.succeeded({ ...spec('clerk', 'one'), team: 'before' })
+  versions.goBack('clerk', 'two')
+  const { version, team } = versions.resolve({ ...spec('clerk', 'two'), team: 'now' })
+  await versions.saved()
+  expect([version, team]).toEqual(['one', 'now'])
+})
