@@ -36,13 +36,15 @@ type State =
   | { readonly kind: 'closed' }
 
 const defaults = { hangAfter: 60_000, reopenAfter: 1_000 } as const
-const closeLimit = 10_000
+/** Ms in which a database is closed: a folder is left as it should be, a server loses nothing, and may say nothing. */
+const closeLimits = { pglite: 10_000, postgres: 2_000 } as const
 const queryTimeout = 60_000
 const migrateTimeout = 600_000
 
 /** Opens a store thread. Rejects when the database cannot be opened at all; once it was, it is opened again after a death. */
 export async function openThreadStore(options: ThreadStoreOptions): Promise<ThreadStore> {
   const { target, hangAfter, reopenAfter, onEvent = () => {} } = { ...defaults, ...options }
+  const closeLimit = closeLimits[target.kind]
   let state: State = { kind: 'closed' }
 
   async function start(): Promise<ThreadSession> {

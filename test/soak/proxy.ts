@@ -7,6 +7,8 @@ export type SocketProxy = AsyncDisposable & {
   readonly url: string
   /** Destroys every connection; new ones are let through. */
   cut(): number
+  /** Lets nothing through any more, and says nothing. */
+  freeze(): void
 }
 
 export async function startProxy(target: string): Promise<SocketProxy> {
@@ -41,6 +43,9 @@ export async function startProxy(target: string): Promise<SocketProxy> {
   return {
     url: url.href,
     cut,
+    freeze() {
+      for (const socket of sockets) socket.unpipe().pause()
+    },
     async [Symbol.asyncDispose]() {
       const closed = once(server, 'close')
       server.close()

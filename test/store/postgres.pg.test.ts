@@ -6,6 +6,7 @@ import { openBackend, openStore } from '../../src/store/open.ts'
 import { tempFolder } from '../helpers.ts'
 import { freshDatabase } from '../postgres.ts'
 import { connectTo } from '../postgres-setup.ts'
+import { startProxy } from '../soak/proxy.ts'
 import { testStore } from './conformance.ts'
 import { runTroupe } from './run-troupe.ts'
 
@@ -41,6 +42,19 @@ test('a server is not migrated by opening it, but its health tells', async () =>
   await using database = await freshDatabase({ migrate: false })
   await using store = await openStore({ env: { DATABASE_URL: database.url } })
   expect(await store.health()).toMatchObject({ status: 'unfit', schema: undefined, message: expect.stringContaining('troupe db migrate') })
+})
+
+test('a server that says nothing keeps nobody from closing', async () => {
+  await using database = await freshDatabase()
+  await using proxy = await startProxy(database.url)
+  const store = await openStore({ env: { DATABASE_URL: proxy.url } })
+  await store.call('claim_jobs', { p_batch: [] })
+  proxy.freeze()
+  const calls = Array.from({ length: 6 }, () => store.call('claim_jobs', { p_batch: [] }).catch(() => 'given up'))
+  const began = performance.now()
+  await store.close()
+  // Of the 30 s that a container is given to end, the drain may take 20.
+  expect([new Set(await Promise.all(calls)), performance.now() - began < 8_000]).toEqual([new Set(['given up']), true])
 })
 
 test("a project's own migrations, before ours and after, do not stand in the way", async () => {
