@@ -62,6 +62,8 @@ export type PartsOptions = Omit<TroupeOptions, 'config' | 'onEvent'> & {
 
 /** Ms between two looks for agents that another process has, or that could not be had. */
 const retakeEvery = 5_000
+/** Ms after which a store that does not say how it is counts as away: the next question comes soon. */
+const healthLimit = 10_000
 /** Ms for writing down what a model took, on which the next call waits. */
 const bookkeeping = 2_000
 
@@ -167,7 +169,7 @@ export async function openParts(options: PartsOptions): Promise<Parts> {
   /** With the store away or unfit nothing is taken; it is looked at again with the next try. */
   async function retake(): Promise<void> {
     if (unfit === undefined && running.isComplete()) return
-    const health = await store.health({ signal: stopped.signal })
+    const health = await store.health({ signal: stopped.signal, timeout: healthLimit })
     if (closing !== undefined) return
     note(health)
     if (health.status === 'ok') await running.arrange()

@@ -131,19 +131,20 @@ test('an agent that starts again is no reason, and a standby is ready', async ()
 })
 
 test('a stop does not wait for a store that was asked how it is and does not answer', async () => {
-  const asked = Promise.withResolvers<void>()
+  const asked = Promise.withResolvers<number | undefined>()
   const store: Store = {
     ...ground.store,
-    health({ signal } = {}) {
-      asked.resolve()
+    health({ signal, timeout } = {}) {
+      asked.resolve(timeout)
       return new Promise((resolve) => signal?.addEventListener('abort', () => resolve({ status: 'away', message: 'given up' })))
     },
     [Symbol.asyncDispose]: () => Promise.resolve(),
   }
   const team = teamOn(ground, [{ id: 'rf-counter', type: 'counter' }], { store })
   const started = team.start()
-  await asked.promise
+  const patience = await asked.promise
   await team.stop()
   await started
-  expect([team.status().phase, team.seen]).toEqual(['stopped', []])
+  // It is asked again soon, and while it says nothing the process must not count as ready.
+  expect([team.status().phase, team.seen, patience]).toEqual(['stopped', [], 10_000])
 })
