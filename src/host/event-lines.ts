@@ -119,10 +119,14 @@ function words(event: Event): string {
       return `${event.id} gets no jobs, because the store does not take its claim: ${event.error}`
     case 'lease:refused':
       return leaseRefused(event)
+    case 'lease:doubted':
+      return `the leases have not been renewed for ${event.silent} ms, and another process may have the agents soon: nothing new begins until the store answers`
+    case 'lease:confirmed':
+      return `the leases stand, the agents go on (the store took ${event.silent} ms)`
     case 'lease:lost':
       return `another process has taken ${event.id} over`
     default:
-      return [event.name.replace(':', ' '), 'id' in event ? event.id : 'team' in event ? event.team : ''].join(' ').trim()
+      return [event.name.replace(':', ' '), 'id' in event ? event.id : ''].join(' ').trim()
   }
 }
 

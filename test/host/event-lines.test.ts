@@ -46,6 +46,13 @@ test('who stands by is no trouble, who can be held by nobody is', () => {
   ])
 })
 
+test('what happens to the leases is told with what it means', () => {
+  expect([told({ name: 'lease:doubted', silent: 20_000 }), told({ name: 'lease:confirmed', silent: 40 })]).toEqual([
+    ['warn', expect.stringContaining('not been renewed for 20000 ms')],
+    ['info', 'the leases stand, the agents go on (the store took 40 ms)'],
+  ])
+})
+
 test('a reload that finds nothing new is quiet', () => {
   const applied = { name: 'plan:applied', team: 't' } as const
   expect([told({ ...applied, stop: [], start: [] })[0], told({ ...applied, stop: ['a'], start: [] })[0]]).toEqual(['debug', 'info'])
