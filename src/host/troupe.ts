@@ -49,7 +49,7 @@ export function createTroupe(options: TroupeOptions): Troupe {
 
   function emit(event: Event): void {
     log?.event(event)
-    for (const listener of listeners) listener(event)
+    for (const listener of listeners) tell(listener, event)
   }
 
   /** What runs, or is still on its way down. */
@@ -189,5 +189,16 @@ export function createTroupe(options: TroupeOptions): Troupe {
     },
     ended: ended.promise,
     [Symbol.asyncDispose]: () => stop(),
+  }
+}
+
+/** What a listener throws is its own fault, as with EventTarget: nothing that it is told of stops for it. */
+function tell(listener: (event: Event) => void, event: Event): void {
+  try {
+    listener(event)
+  } catch (error) {
+    process.nextTick(() => {
+      throw error
+    })
   }
 }
