@@ -65,6 +65,7 @@ export function createLink({ realtime, topic, watch, token, joinTimeout, onSigna
   }
 
   function subscribe(mine: number, signal: (value: Signal) => void): RealtimeChannel {
+    pickUp(realtime)
     realtime.onHeartbeat((status) => {
       if (status === 'ok') signal({ kind: 'heard' })
     })
@@ -125,6 +126,7 @@ interface Innards {
 }
 
 interface PhoenixSocket {
+  connect(): void
   disconnect(done: () => void): void
   clearHeartbeats(): void
   pendingHeartbeatRef: string | null
@@ -141,7 +143,8 @@ function hasInnards(client: object): client is Innards {
  * Closes the client's socket for good.
  *
  * Its own disconnect() leaves a timer of 10 s running, lets an unanswered heartbeat reconnect it half a minute later, keeps
- * the leaves of dead channels for the next socket, and every connect() adds three listeners that nothing removes.
+ * the leaves of dead channels for the next socket, and every connect() adds three listeners that nothing removes. And where it has
+ * begun to connect again by itself, nothing stops it: it waits for the old socket to close and for its token, and then connects.
  */
 async function hangUp(realtime: RealtimeClient): Promise<void> {
   if (!hasInnards(realtime)) {
@@ -149,6 +152,7 @@ async function hangUp(realtime: RealtimeClient): Promise<void> {
     return
   }
   const socket = realtime.socketAdapter.getSocket()
+  socket.connect = () => {} // until it is picked up
   realtime._cancelPendingDisconnect()
   socket.clearHeartbeats()
   socket.pendingHeartbeatRef = null
@@ -157,4 +161,9 @@ async function hangUp(realtime: RealtimeClient): Promise<void> {
   socket.reconnectTimer.reset()
   socket.sendBuffer = []
   for (const callbacks of Object.values(socket.stateChangeCallbacks)) callbacks.length = 0
+}
+
+/** Lets a client connect again that was hung up. */
+function pickUp(realtime: RealtimeClient): void {
+  if (hasInnards(realtime)) Reflect.deleteProperty(realtime.socketAdapter.getSocket(), 'connect') // its class has the real one
 }

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { expect, test, vi } from 'vitest'
 import { nextEvent } from '../helpers.ts'
 import { eventually, openBench, subscribe, woken } from './realtime-bench.ts'
@@ -105,6 +106,20 @@ test.concurrent('a stop while realtime-js itself gives up a half-open socket is 
   expect(await lost).toMatchObject({ reason: 'heartbeat timeout' })
   await bench.hint.stop()
   await expect(nextEvent(double.events, 'upgrade', { timeout: 500 })).rejects.toThrow('No "upgrade"')
+})
+
+test.concurrent('a stop is final also when realtime-js gave its socket up before, and connects again sooner than the old one is gone', async () => {
+  await using double = await createRealtimeDouble()
+  await using bench = openBench(double, { realtime: { heartbeatIntervalMs: 100 }, retry: { min: 60_000, max: 60_000 } })
+  await subscribe(bench)
+  const lost = nextEvent(bench.seen, 'told')
+  const { upgrades } = double.seen
+  double.freeze()
+  await lost
+  await delay(300) // of the two that wait for the old socket to close, realtime-js is to be done first
+  await bench.hint.stop()
+  await expect(nextEvent(double.events, 'upgrade', { timeout: 500 })).rejects.toThrow('No "upgrade"')
+  expect(double.seen.upgrades).toBe(upgrades)
 })
 
 test.concurrent('a server that refuses every join is asked ever less often (case 50)', async () => {
