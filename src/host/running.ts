@@ -62,8 +62,6 @@ export function createRunning(options: RunningOptions): Running {
   const { versions, launcher, take, saveSupervision, retire, onDown, onTaken, emit, onGiveUp } = options
   let { desired } = options
   const { config: started } = desired
-  /** A reload to an older copy of a file is a newer wish all the same: going by its age this process could not have its own agents. */
-  let { stamp } = desired
   /** As it was saved last. */
   const kept = new Map<string, Supervision>()
   /** What came with leases, for the supervisors of their agents. */
@@ -81,7 +79,7 @@ export function createRunning(options: RunningOptions): Running {
   const holdings = createHoldings({
     wanted: agents,
     instances: () => desired.instances,
-    take: (specs) => take(specs, stamp),
+    take: (specs) => take(specs, desired.stamp),
     onTaken({ id }, { supervision }) {
       const read = readSupervision(supervision, wallNow())
       kept.set(id, read)
@@ -142,8 +140,8 @@ export function createRunning(options: RunningOptions): Running {
   async function change(next: Desired): Promise<Changes> {
     const changes = compare(next)
     const gone = holdings.ids().filter((id) => !next.teams.some(({ children }) => children.some((child) => child.id === id)))
-    desired = next
-    stamp = Math.max(stamp, next.stamp)
+    // A reload to an older copy of a file is a newer wish all the same: going by its age this process could not have its own agents.
+    desired = { ...next, stamp: Math.max(desired.stamp, next.stamp) }
     for (const id of [...applied]) if (!next.teams.some((team) => team.id === id)) applied.delete(id)
     await holdings.takeMissing()
     await apply()
@@ -181,7 +179,7 @@ export function createRunning(options: RunningOptions): Running {
     holdings.drop(id)
     kept.delete(id)
     launcher.forget(id)
-    await retire(id, stamp)
+    await retire(id, desired.stamp)
   }
 
   function specOf(id: string): AgentSpec {
