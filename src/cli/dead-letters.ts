@@ -1,4 +1,5 @@
 import type * as z from 'zod'
+import { mostRows } from '../core/most-rows.ts'
 import type { relations } from '../store/functions/relations.ts'
 import type { Filter, Store } from '../store/store.ts'
 import type { ExitCode, Input, Option } from './command.ts'
@@ -30,22 +31,21 @@ export const chooseOptions = {
   ...filterOptions,
 } as const satisfies Record<string, Option>
 
-const most = 1_000
 const latest = { order: [{ by: 'died_at', descending: true }] } as const
 const idsAtOnce = 100
 
 /** The latest dead letters that the command line asks for. */
-export async function readDead(store: Store, { options }: Pick<Input, 'options'>, usual = most): Promise<DeadLetter[]> {
+export async function readDead(store: Store, { options }: Pick<Input, 'options'>, usual = mostRows): Promise<DeadLetter[]> {
   const [agent, reason] = [textFlag(options, 'agent'), textFlag(options, 'reason')]
   const filter: Filter<DeadLetter> = { ...(agent !== undefined && { agent_id: agent }), ...(reason !== undefined && { reason }) }
-  const limit = numberFlag(options, 'limit', { least: 1, most }) ?? usual
+  const limit = numberFlag(options, 'limit', { least: 1, most: mostRows }) ?? usual
   return await store.read(viewOf(options), filter, { ...latest, limit })
 }
 
 /** Says why there is none: of a filter that fits nothing, what there is to filter by. */
 export async function noneText(store: Store, { options }: Pick<Input, 'options'>): Promise<string> {
   const [agent, reason] = [textFlag(options, 'agent'), textFlag(options, 'reason')]
-  const kept = await store.read(viewOf(options), {}, { ...latest, limit: most })
+  const kept = await store.read(viewOf(options), {}, { ...latest, limit: mostRows })
   if (kept.length === 0) return options.dropped ? 'No dead letters were dropped that are kept still.' : 'There are no dead letters.'
   const asked = [...(agent === undefined ? [] : [`for "${agent}"`]), ...(reason === undefined ? [] : [`with the reason "${reason}"`])]
   const there = tally(kept.map(({ agent_id, reason: why }) => `${agent_id} (${why})`))
@@ -97,7 +97,7 @@ async function lettersOf(store: Store, ids: readonly string[], agent: string | u
   const found: Letter[] = []
   for (let at = 0; at < ids.length; at += idsAtOnce) {
     const named = { id: { in: ids.slice(at, at + idsAtOnce) } }
-    for (const view of ['v_dead_letters', 'v_dropped_letters'] as const) found.push(...(await store.read(view, named, { limit: most })))
+    for (const view of ['v_dead_letters', 'v_dropped_letters'] as const) found.push(...(await store.read(view, named, { limit: mostRows })))
   }
   return found
 }

@@ -1,4 +1,5 @@
 import type * as z from 'zod'
+import { mostRows } from '../core/most-rows.ts'
 import type { relations } from '../store/functions/relations.ts'
 import type { Store } from '../store/store.ts'
 import type { ExitCode, Input, Option } from './command.ts'
@@ -15,7 +16,6 @@ export type JobStatus = (typeof jobStatuses)[number]
 
 type Verdict = { readonly job_id: string; readonly verdict: string }
 
-const most = 1_000
 /** Of so many people are told what they are. */
 const explained = 100
 
@@ -54,7 +54,7 @@ export interface Treatment {
 /** The options of a command that does something to jobs. */
 export function chooseOptions(all: string) {
   return {
-    all: { type: 'boolean', help: `all that are ${all}, at most ${most}; asks first` },
+    all: { type: 'boolean', help: `all that are ${all}, at most ${mostRows}; asks first` },
     type: { type: 'string', value: '<type>', help: 'with --all: only those of this type' },
     ...yesOption,
     ...teamOptions,
@@ -96,7 +96,7 @@ async function idOf(store: Store, word: string): Promise<string | undefined> {
 
 async function idsIn(store: Store, statuses: readonly JobStatus[], type: string | undefined): Promise<string[]> {
   const filter = { status: { in: statuses }, ...(type !== undefined && { job_type: type }) }
-  const jobs = await store.read('agent_jobs', filter, { order: [{ by: 'created_at' }], limit: most })
+  const jobs = await store.read('agent_jobs', filter, { order: [{ by: 'created_at' }], limit: mostRows })
   return jobs.map(({ id }) => id)
 }
 

@@ -8,6 +8,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { App } from '@supabase/lite'
 import type { PgliteConnection } from '@supabase/lite/pglite'
 import type { PostgresConnection } from '@supabase/lite/postgres'
+import { mostRows } from '../core/most-rows.ts'
 import { type BatchCall, readBatchCall } from './batch-call.ts'
 import type { Database } from './database.ts'
 import { type JsonFields, quoteJsonScalars } from './json-fields.ts'
@@ -101,7 +102,7 @@ function serve({ connection, database }: Opened): void {
   }
   // Otherwise lite grants every table of a schema that has row level security to anon and authenticated.
   Reflect.set(connection, 'rlsState', 'active')
-  const app = new App({ connection, api: { max_rows: 1_000 }, auth: { enabled: false, secret_key: liteKey } })
+  const app = new App({ connection, api: { max_rows: mostRows }, auth: { enabled: false, secret_key: liteKey } })
   const lane = createLane({ width: database.width, capacity: waitingRequests })
   const schema = createSchemaCache(connection, database)
   let isUsed = false
